@@ -1,0 +1,35 @@
+//! The one door to time. Deadlines use the monotonic clock; only what people read uses the wall clock.
+#![expect(clippy::disallowed_methods, reason = "this is the module that owns the clock")]
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// The monotonic time.
+#[must_use]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Milliseconds since `start`.
+#[must_use]
+pub fn millis_since(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Milliseconds of Unix time.
+#[must_use]
+pub fn unix_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The wall clock as HTTP writes dates.
+#[must_use]
+pub fn http_date() -> String {
+    httpdate::fmt_http_date(SystemTime::now())
+}
+
+/// The wall clock in RFC 3339 with milliseconds and `Z`.
+#[must_use]
+pub fn rfc3339() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}

@@ -1,0 +1,40 @@
+//! The one door to the environment.
+#![expect(clippy::disallowed_methods, reason = "this is the module that owns the environment")]
+
+use std::path::PathBuf;
+
+/// A variable, if it is set, not empty and valid UTF-8.
+#[must_use]
+pub fn var(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// All variables whose names begin with `prefix`.
+#[must_use]
+pub fn with_prefix(prefix: &str) -> Vec<(String, String)> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    let mut found: Vec<_> = std::env::vars_os().filter_map(text).filter(|(name, _)| name.starts_with(prefix)).collect();
+    found.sort();
+    found
+}
+
+/// The user's home directory.
+#[must_use]
+pub fn home() -> Option<PathBuf> {
+    var("HOME").map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// `$XDG_CONFIG_HOME/flux`, or `~/.config/flux`.
+#[must_use]
+pub fn config_dir() -> Option<PathBuf> {
+    let base = var("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    base.or_else(|| home().map(|home| home.join(".config"))).map(|base| base.join("flux"))
+}
+
+/// The working directory, where it still exists.
+#[must_use]
+pub fn current_dir() -> Option<PathBuf> {
+    std::env::current_dir().ok()
+}

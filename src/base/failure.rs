@@ -1,0 +1,62 @@
+//! The one error type: an exit code and a chain of reasons. What it prints is `WHAT: WHY`, outermost first.
+
+use std::fmt;
+
+use super::exit::Exit;
+
+/// A failure that ends the run.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What failed and why.
+    pub reason: anyhow::Error,
+    /// The kind of failure for the transcript, where it has a finer name than the exit code.
+    pub class: Option<&'static str>,
+}
+
+/// A result whose error is a [`Failure`].
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    /// A failure with its message.
+    #[must_use]
+    pub fn new(exit: Exit, message: impl fmt::Display + fmt::Debug + Send + Sync + 'static) -> Self {
+        Self { exit, reason: anyhow::Error::msg(message), class: None }
+    }
+
+    /// Names the kind of failure for the transcript.
+    #[must_use]
+    pub fn class(mut self, class: &'static str) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// Says what was being done.
+    #[must_use]
+    pub fn context(mut self, what: impl fmt::Display + Send + Sync + 'static) -> Self {
+        self.reason = self.reason.context(what);
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.reason)
+    }
+}
+
+/// Gives any error its exit code and says what was being done.
+pub trait OrFail<T> {
+    /// On error: fail with `exit`, saying `what` and then the error's own words.
+    ///
+    /// # Errors
+    /// The error, as a [`Failure`].
+    fn or_fail<W: fmt::Display + Send + Sync + 'static>(self, exit: Exit, what: impl FnOnce() -> W) -> Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrFail<T> for std::result::Result<T, E> {
+    fn or_fail<W: fmt::Display + Send + Sync + 'static>(self, exit: Exit, what: impl FnOnce() -> W) -> Result<T> {
+        self.map_err(|error| Failure { exit, reason: error.into().context(what()), class: None })
+    }
+}

@@ -1,0 +1,100 @@
+//! Secrets, and keeping them out of everything that is written.
+
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+
+use super::text;
+
+/// A key. It can be sent, but neither printed nor logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a key.
+    #[must_use]
+    pub fn new(value: String) -> Self {
+        Self(value)
+    }
+
+    /// The key itself, for the header that carries it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(redacted)")
+    }
+}
+
+/// Replaces the secrets of this run wherever they would appear: raw, base64, hex and percent-encoded.
+#[derive(Debug, Clone, Default)]
+pub struct Redactor {
+    forms: Vec<String>,
+}
+
+/// Shorter keys are placeholders such as `none` that local servers take; to replace them would garble text.
+const SHORTEST: usize = 8;
+
+impl Redactor {
+    /// A redactor for these secrets.
+    #[must_use]
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        let mut forms: Vec<String> = secrets.into_iter().filter(|s| s.0.len() >= SHORTEST).flat_map(forms).collect();
+        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.dedup();
+        Self { forms }
+    }
+
+    /// `text` with `[REDACTED]` in place of every secret.
+    #[must_use]
+    pub fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for form in &self.forms {
+            if memchr::memmem::find(text.as_bytes(), form.as_bytes()).is_some() {
+                text = Cow::Owned(text.replace(form.as_str(), "[REDACTED]"));
+            }
+        }
+        text
+    }
+}
+
+fn forms(secret: &Secret) -> Vec<String> {
+    let raw = secret.0.as_str();
+    let hex = text::hex(raw.as_bytes());
+    let mut percent = String::with_capacity(raw.len());
+    for byte in raw.bytes() {
+        match byte {
+            b if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) => percent.push(char::from(b)),
+            b => {
+                let _ = write!(percent, "%{b:02X}");
+            }
+        }
+    }
+    vec![raw.to_owned(), STANDARD.encode(raw), STANDARD_NO_PAD.encode(raw), hex.to_uppercase(), hex, percent]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_replaced_in_every_form() {
+        let secret = Secret::new("sk-CANARY+1234".to_owned());
+        let redactor = Redactor::new([&secret]);
+        for form in forms(&secret) {
+            assert_eq!(redactor.clean(&format!("a {form} b")), "a [REDACTED] b");
+        }
+        assert_eq!(format!("{secret:?}"), "(redacted)");
+    }
+
+    #[test]
+    fn placeholder_keys_do_not_garble_text() {
+        assert_eq!(Redactor::new([&Secret::new("none".to_owned())]).clean("none of it"), "none of it");
+    }
+}

@@ -1,0 +1,173 @@
+//! The one door to the standard streams: what stdin is, and writing that loses nothing and reports everything.
+//!
+//! Rust opens `/dev/null` on standard descriptors that were closed at the start, which would turn a lost answer
+//! into a success. So whether they were open is noted before Rust's runtime starts.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FileType, fstat};
+use rustix::io::Errno;
+
+/// Bit `n` is set if descriptor `n` was closed when the process started.
+static CLOSED: AtomicU8 = AtomicU8::new(0);
+
+extern "C" fn note_closed() {
+    for fd in 0..3 {
+        #[expect(unsafe_code, reason = "whether the descriptor is open is the question")]
+        let fd_ref = unsafe { BorrowedFd::borrow_raw(fd) };
+        if rustix::io::fcntl_getfd(fd_ref) == Err(Errno::BADF) {
+            CLOSED.fetch_or(1 << fd, Ordering::Relaxed);
+        }
+    }
+}
+
+#[used]
+#[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__mod_init_func"))]
+#[cfg_attr(not(target_os = "macos"), unsafe(link_section = ".init_array"))]
+#[expect(unsafe_code, reason = "the only place that runs before Rust's runtime reopens closed descriptors")]
+static NOTE_CLOSED: extern "C" fn() = note_closed;
+
+fn was_closed(fd: u8) -> bool {
+    CLOSED.load(Ordering::Relaxed) >> fd & 1 == 1
+}
+
+/// What stdin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stdin {
+    /// Closed, or a device such as `/dev/null`: nothing to read.
+    Nothing,
+    /// A terminal.
+    Terminal,
+    /// A pipe.
+    Pipe,
+    /// A socket.
+    Socket,
+    /// A regular file that somebody has read up to this offset.
+    File {
+        /// Where reading would begin.
+        offset: u64,
+    },
+    /// A directory.
+    Directory,
+}
+
+/// Looks at stdin without reading it.
+#[must_use]
+pub fn stdin_kind(terminal: bool) -> Stdin {
+    if terminal {
+        return Stdin::Terminal;
+    }
+    let stdin = stdin();
+    let Ok(stat) = fstat(stdin) else { return Stdin::Nothing };
+    match FileType::from_raw_mode(stat.st_mode) {
+        _ if was_closed(0) => Stdin::Nothing,
+        FileType::RegularFile => Stdin::File { offset: rustix::fs::tell(stdin).unwrap_or(0) },
+        FileType::Directory => Stdin::Directory,
+        FileType::Socket => Stdin::Socket,
+        FileType::CharacterDevice if is_null(stat.st_rdev) => Stdin::Nothing,
+        // Other devices are read as a pipe is.
+        _ => Stdin::Pipe,
+    }
+}
+
+/// `/dev/null` by its device number, wherever the node lies.
+fn is_null(device: u64) -> bool {
+    std::fs::metadata("/dev/null").is_ok_and(|m| std::os::unix::fs::MetadataExt::rdev(&m) == device)
+}
+
+/// stdin, to wait for.
+#[must_use]
+pub fn stdin() -> BorrowedFd<'static> {
+    rustix::stdio::stdin()
+}
+
+/// Reads once from stdin; 0 is the end.
+///
+/// # Errors
+/// What the system says; interrupted reads are tried again.
+pub fn read_stdin(buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match rustix::io::read(stdin(), &mut *buffer) {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait_for(stdin(), PollFlags::IN),
+            other => return other.map_err(io::Error::from),
+        }
+    }
+}
+
+/// A standard output stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// stdout
+    Out,
+    /// stderr
+    Err,
+}
+
+impl Stream {
+    fn fd(self) -> BorrowedFd<'static> {
+        match self {
+            Self::Out => rustix::stdio::stdout(),
+            Self::Err => rustix::stdio::stderr(),
+        }
+    }
+
+    /// Fails if the stream was closed when the program started, or if nobody reads the pipe any more.
+    ///
+    /// # Errors
+    /// `EBADF` or `EPIPE`.
+    pub fn check(self) -> io::Result<()> {
+        if was_closed(if self == Self::Out { 1 } else { 2 }) {
+            return Err(Errno::BADF.into());
+        }
+        let fd = self.fd();
+        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
+        let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+        if poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR) {
+            return Err(Errno::PIPE.into());
+        }
+        Ok(())
+    }
+
+    /// Writes all of `bytes`, however slow the reader.
+    ///
+    /// # Errors
+    /// What the system says: nothing is lost silently.
+    pub fn write_all(self, bytes: &[u8]) -> io::Result<()> {
+        if was_closed(if self == Self::Out { 1 } else { 2 }) {
+            return Err(Errno::BADF.into());
+        }
+        write_all(self.fd(), bytes)
+    }
+}
+
+/// Writes all of `bytes` to `fd`, waiting where it is full.
+///
+/// # Errors
+/// What the system says.
+pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    let fd = fd.as_fd();
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait_for(fd, PollFlags::OUT),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags) {
+    let _ = poll(&mut [PollFd::from_borrowed_fd(fd, flags)], None);
+}
+
+/// True if the error says that the reader of a pipe has gone.
+#[must_use]
+pub fn reader_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
+}
