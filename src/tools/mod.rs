@@ -1,0 +1,201 @@
+//! Floor 3: what the model may do. A tool takes the arguments as the model wrote them and always returns a
+//! [`ToolResult`]; a failure is a result with a code, never an error of this program. Nothing here knows a
+//! provider, the loop that makes the calls, or a clock.
+
+mod arguments;
+mod clip;
+mod distance;
+mod fault;
+pub mod files;
+mod find;
+mod glob;
+mod grep;
+mod ignores;
+mod lines;
+mod list;
+pub mod names;
+mod paths;
+mod read;
+pub mod secrets;
+mod utf16;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde_json::value::RawValue;
+
+use crate::base::text;
+use crate::chat::{ToolCall, ToolResult, ToolSpec};
+
+pub use files::Workspace;
+
+/// Bytes kept at the head and at the tail of a result, unless the caller wants fewer.
+pub const DEFAULT_CAP: usize = 32 << 10;
+
+/// More than this is never kept, whatever the caller wants.
+const MAX_CAP: usize = 64 << 20;
+
+/// Something that the model may call.
+pub trait Tool: Send + Sync {
+    /// How the tool is offered to the model.
+    fn spec(&self) -> &ToolSpec;
+
+    /// True if a call changes nothing, so that calls may run side by side.
+    fn read_only(&self) -> bool;
+
+    /// Runs one call. `arguments` is one JSON object of at most 1 MiB.
+    fn run(&self, arguments: &RawValue, context: &Context<'_>) -> ToolResult;
+}
+
+/// What a running call may use.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// Where the files are.
+    pub workspace: &'a Workspace,
+    /// Asked regularly by long work; true ends the call with [`ToolResult::cancelled`].
+    pub stop: &'a (dyn Fn() -> bool + Sync),
+    /// Bytes kept at the head and at the tail of a result.
+    pub cap: usize,
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("workspace", self.workspace).field("cap", &self.cap).finish_non_exhaustive()
+    }
+}
+
+impl Context<'_> {
+    /// Ends a call that is to stop.
+    fn check(&self) -> Result<(), Refusal> {
+        if (self.stop)() { Err(Refusal::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// The tools of a run together with the files they work on.
+pub struct Toolbox {
+    /// `None` where no tool is offered.
+    workspace: Option<Workspace>,
+    tools: Vec<Box<dyn Tool>>,
+    specs: Vec<ToolSpec>,
+    cap: usize,
+}
+
+/// The four tools that only read: `read_files`, `list_files`, `find_files` and `grep_search`.
+#[must_use]
+pub fn reading_tools() -> Vec<Box<dyn Tool>> {
+    vec![Box::new(read::ReadFiles), Box::new(list::ListFiles), Box::new(find::FindFiles), Box::new(grep::GrepSearch)]
+}
+
+impl Toolbox {
+    /// Puts the tools together; their order is the order in which the model sees them.
+    #[must_use]
+    pub fn new(workspace: Workspace, tools: Vec<Box<dyn Tool>>) -> Self {
+        let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
+        Self { workspace: Some(workspace), tools, specs, cap: DEFAULT_CAP }
+    }
+
+    /// No tools at all.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { workspace: None, tools: Vec::new(), specs: Vec::new(), cap: DEFAULT_CAP }
+    }
+
+    /// Keeps only `cap` bytes at the head and at the tail of a result: for models with small windows.
+    #[must_use]
+    pub fn with_cap(self, cap: usize) -> Self {
+        Self { cap: cap.min(MAX_CAP), ..self }
+    }
+
+    /// The tools as they are offered to the model.
+    #[must_use]
+    pub fn specs(&self) -> &[ToolSpec] {
+        &self.specs
+    }
+
+    /// The files that the tools work on.
+    #[cfg(test)]
+    fn workspace(&self) -> &Workspace {
+        self.workspace.as_ref().expect("a toolbox with tools")
+    }
+
+    /// True if the call changes nothing. A call of an unknown tool never runs, so it changes nothing either.
+    #[must_use]
+    pub fn is_read_only(&self, call: &ToolCall) -> bool {
+        self.find(&call.name).is_none_or(Tool::read_only)
+    }
+
+    /// Answers one call, whatever is in it.
+    #[must_use]
+    pub fn call(&self, call: &ToolCall, stop: &(dyn Fn() -> bool + Sync)) -> ToolResult {
+        let (Some(tool), Some(workspace)) = (self.find(&call.name), &self.workspace) else {
+            return self.unknown(&call.name);
+        };
+        let arguments = match arguments::checked(&call.arguments) {
+            Ok(arguments) => arguments,
+            Err(refusal) => return refusal.into(),
+        };
+        if stop() {
+            return ToolResult::cancelled();
+        }
+        tool.run(arguments, &Context { workspace, stop, cap: self.cap })
+    }
+
+    fn find(&self, name: &str) -> Option<&dyn Tool> {
+        self.tools.iter().map(AsRef::as_ref).find(|tool| tool.spec().name == name)
+    }
+
+    fn unknown(&self, name: &str) -> ToolResult {
+        let shown = names::shown(text::prefix(name, 64));
+        let known: Vec<&str> = self.specs.iter().map(|spec| spec.name.as_ref()).collect();
+        match known.as_slice() {
+            [] => ToolResult::error("unknown_tool", format!("there is no tool `{shown}`; there are none in this run")),
+            _ => ToolResult::error("unknown_tool", format!("there is no tool `{shown}`; use {}", known.join(", "))),
+        }
+    }
+}
+
+impl fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Toolbox").field("specs", &self.specs).field("cap", &self.cap).finish_non_exhaustive()
+    }
+}
+
+/// Why a call, or one path of it, got no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// It failed: a short, stable code and what, why and what to do.
+    Failed {
+        /// The code.
+        code: &'static str,
+        /// The message.
+        message: String,
+    },
+    /// The permissions of this run forbid it.
+    Denied {
+        /// What is denied and why.
+        message: String,
+        /// The grant that the call lacks, as `--allow` takes it.
+        grant: String,
+    },
+    /// The run was stopped.
+    Cancelled,
+}
+
+impl Refusal {
+    fn new(code: &'static str, message: impl fmt::Display) -> Self {
+        Self::Failed { code, message: message.to_string() }
+    }
+}
+
+impl From<Refusal> for ToolResult {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Failed { code, message } => Self::error(code, message),
+            Refusal::Denied { message, grant } => Self::denied(message, grant),
+            Refusal::Cancelled => Self::cancelled(),
+        }
+    }
+}
