@@ -1,0 +1,111 @@
+//! Finding the key. A key goes only to the origin it is for.
+
+use std::time::Duration;
+
+use super::settings::{KeySource, Settings};
+use crate::base::env;
+use crate::base::exit::Exit;
+use crate::base::failure::{Failure, OrFail as _, Result};
+use crate::base::process;
+use crate::base::secret::Secret;
+use crate::base::stop::Stopper;
+use crate::client::Base;
+use crate::wire::Provider;
+use crate::wire::providers::CUSTOM;
+
+/// A key and how it is to be sent.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub secret: Secret,
+    /// It is a token that goes into `authorization: Bearer`, whatever the provider's keys do.
+    pub bearer: bool,
+}
+
+const LONGEST: usize = 64 << 10;
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The key for a server: from where the user says, else from the provider's own variable if the server is the
+/// provider's or on this machine.
+pub(super) fn find(
+    settings: &Settings,
+    provider: &Provider,
+    base: &Base,
+    wire: &str,
+    stop: &Stopper,
+) -> Result<Option<Key>> {
+    if let Some(source) = &settings.network.key {
+        let secret = named(source, stop)?;
+        return Ok(Some(Key { secret, bearer: false }));
+    }
+    let own = settings.model.base_url.is_none() || !is_custom(provider);
+    let names: &[&str] = match (own, provider.key_env) {
+        (true, Some("ANTHROPIC_API_KEY")) => &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"],
+        (true, Some(name)) => &[name],
+        (false, _) if base.is_loopback() && wire == "anthropic" => &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"],
+        (false, _) if base.is_loopback() => &["OPENAI_API_KEY"],
+        _ => return Ok(None),
+    };
+    for name in names {
+        if let Some(value) = env::var(name) {
+            return check(&value, name).map(|secret| Some(Key { secret, bearer: *name == "ANTHROPIC_AUTH_TOKEN" }));
+        }
+    }
+    if is_custom(provider) {
+        return Ok(None);
+    }
+    let message = format!("no key for {}: set {}, or use --api-key-cmd or --api-key-file", provider.name, names[0]);
+    Err(Failure::new(Exit::Config, message))
+}
+
+fn is_custom(provider: &Provider) -> bool {
+    provider.name == CUSTOM.name
+}
+
+fn named(source: &KeySource, stop: &Stopper) -> Result<Secret> {
+    match source {
+        KeySource::Variable(name) => {
+            let missing = || Failure::new(Exit::Config, format!("--api-key-env {name}: the variable is not set"));
+            check(&env::var(name).ok_or_else(missing)?, name)
+        }
+        KeySource::File(path) => {
+            let bytes = read_file(path)?;
+            check(&String::from_utf8_lossy(&bytes), path)
+        }
+        KeySource::Command(command) => {
+            let words = shell_words::split(command).or_fail(Exit::Config, || "--api-key-cmd")?;
+            let output = process::output_of(&words, LONGEST, PATIENCE, stop);
+            let output = output.or_fail(Exit::Config, || format!("--api-key-cmd '{command}'"))?;
+            check(&String::from_utf8_lossy(&output), "--api-key-cmd")
+        }
+    }
+}
+
+/// Reads a key file; FIFOs and descriptors (`<(pass show …)`) too. A file that others can write is no key file.
+fn read_file(path: &str) -> Result<Vec<u8>> {
+    use std::io::Read as _;
+    use std::os::unix::fs::MetadataExt as _;
+    let fail = || format!("--api-key-file {path}");
+    let file = std::fs::File::open(path).or_fail(Exit::Config, fail)?;
+    let metadata = file.metadata().or_fail(Exit::Config, fail)?;
+    let owner = metadata.uid();
+    let foreign = owner != 0 && owner != rustix::process::geteuid().as_raw();
+    if metadata.is_file() && (metadata.mode() & 0o022 != 0 || foreign) {
+        let why = if foreign { "belongs to another user" } else { "can be written by others: chmod 600 it" };
+        return Err(Failure::new(Exit::Config, format!("{}: {why}", fail())));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST as u64).read_to_end(&mut bytes).or_fail(Exit::Config, fail)?;
+    Ok(bytes)
+}
+
+/// A key is one line of printable characters; anything else would break the header that carries it.
+fn check(value: &str, source: &str) -> Result<Secret> {
+    let key = value.trim();
+    if key.is_empty() {
+        return Err(Failure::new(Exit::Config, format!("{source}: the key is empty")));
+    }
+    if !key.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(Failure::new(Exit::Config, format!("{source}: the key holds characters that no key has")));
+    }
+    Ok(Secret::new(key.to_owned()))
+}

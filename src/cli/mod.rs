@@ -1,0 +1,16 @@
+//! Floor 5: what was typed and what will be done.
+
+pub mod args;
+pub mod config;
+pub mod input;
+mod key;
+mod local;
+pub mod model;
+pub mod settings;
+pub mod units;
+
+/// The whole command line, for the man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <args::Cli as clap::CommandFactory>::command()
+}

@@ -1,0 +1,413 @@
+//! What will be done: the flags of all layers settled once, against each other and against the terminals.
+
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, FromArgMatches as _};
+use serde_json::value::RawValue;
+
+use super::args::{Ask, Color, Format};
+use super::config;
+use crate::agent::Limits;
+use crate::base::env;
+use crate::base::exit::Exit;
+use crate::base::failure::{Failure, OrFail as _, Result};
+use crate::base::tty::Terminals;
+use crate::wire::Params;
+
+/// Everything that a run needs to know, settled.
+#[derive(Debug)]
+pub struct Settings {
+    /// What is sent.
+    pub input: InputSettings,
+    /// What comes out.
+    pub output: OutputSettings,
+    /// Who answers.
+    pub model: ModelSettings,
+    /// How the server is reached.
+    pub network: NetworkSettings,
+    /// Where the file tools work.
+    pub files: Files,
+    /// Files that may be read although they are named as secrets usually are, relative to the root.
+    pub secrets: Vec<PathBuf>,
+    /// Only list the tools.
+    pub list_tools: bool,
+    /// When to stop.
+    pub limits: Limits,
+}
+
+/// Where the file tools work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Files {
+    /// Beneath this directory.
+    Beneath(PathBuf),
+    /// Nowhere: `--no-tools`.
+    Off,
+    /// Nowhere: the working directory is `/`, the home directory or above it, and no `--root` was given.
+    TooBroad,
+}
+
+/// Where the instruction comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instruction {
+    /// From the command line, a prompt file, or both.
+    Given {
+        /// The words typed, joined.
+        words: Option<String>,
+        /// `--prompt-file`
+        file: Option<String>,
+    },
+    /// From stdin because of a lone `-`.
+    Stdin,
+    /// Nothing was said: from stdin if something is there.
+    Open {
+        /// A system prompt or context was given, so stdin may as well be meant as context.
+        ambiguous: bool,
+    },
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub struct InputSettings {
+    /// Where the instruction comes from.
+    pub instruction: Instruction,
+    /// `-f`, in order.
+    pub files: Vec<String>,
+    /// False with `-n`.
+    pub stdin: bool,
+    /// `--system`
+    pub system: Option<String>,
+    /// `--system-file`
+    pub system_file: Option<String>,
+    /// Send the user's system prompt alone.
+    pub bare_system: bool,
+    /// The most bytes to take; `None` for no limit.
+    pub max_bytes: Option<u64>,
+    /// The most time for stdin.
+    pub stdin_timeout: Option<Duration>,
+}
+
+/// How much goes to stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors only.
+    Quiet,
+    /// Notes that the contract names.
+    Normal,
+    /// A line per request and tool call.
+    Verbose,
+}
+
+/// What comes out.
+#[derive(Debug, Clone)]
+pub struct OutputSettings {
+    /// `-o`
+    pub file: Option<PathBuf>,
+    /// Write text as it arrives.
+    pub stream: bool,
+    /// Print what there is when a limit ends the run.
+    pub partial: bool,
+    /// The form of stdout.
+    pub format: Format,
+    /// `--transcript`
+    pub transcript: Option<String>,
+    /// How much goes to stderr.
+    pub verbosity: Verbosity,
+    /// The debug lines.
+    pub debug: bool,
+    /// Colour on stderr.
+    pub color: bool,
+    /// Which streams are terminals.
+    pub terminals: Terminals,
+}
+
+/// Who answers.
+#[derive(Debug)]
+pub struct ModelSettings {
+    /// `-m`
+    pub model: Option<String>,
+    /// `--base-url`
+    pub base_url: Option<String>,
+    /// `--wire`
+    pub wire: Option<String>,
+    /// What is sent only because the user gave it.
+    pub params: Params,
+    /// `--max-context`
+    pub window: Option<u64>,
+    /// `--max-tokens`
+    pub max_tokens: Option<u64>,
+}
+
+/// Where the key comes from, if not from the provider's own variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// The output of a command.
+    Command(String),
+    /// The content of a file.
+    File(String),
+    /// A variable.
+    Variable(String),
+}
+
+/// How the server is reached.
+#[derive(Debug)]
+pub struct NetworkSettings {
+    /// Where the key comes from.
+    pub key: Option<KeySource>,
+    /// `--header`, as name and value.
+    pub headers: Vec<(String, String)>,
+    /// Plain http is allowed to any host.
+    pub allow_http: bool,
+    /// `--ca-file`
+    pub ca_file: Option<PathBuf>,
+    /// Attempts after the first.
+    pub retries: u32,
+    /// The most time without a byte.
+    pub idle_timeout: Duration,
+}
+
+impl Settings {
+    /// Settles the arguments that stood after `flux ask`.
+    ///
+    /// # Errors
+    /// They contradict each other, or a layer of the configuration cannot be used.
+    pub fn resolve(matches: &ArgMatches, words: &[OsString], terminals: Terminals) -> Result<Self> {
+        let typed = Ask::from_arg_matches(matches).map_err(|e| Failure::new(Exit::Usage, config::first_line(&e)))?;
+        check_order(&typed, matches, words)?;
+        let (prompt, literal) = (typed.prompt.clone(), is_literal(words));
+        let mut ask = config::layered(typed, words)?;
+        ask.prompt = prompt;
+        let output = output(&ask, terminals)?;
+        let files = files(&ask)?;
+        if let Files::Beneath(root) = &files
+            && !ask.config.no_config
+        {
+            config::check_outside(root)?;
+        }
+        Ok(Self {
+            input: input(&ask, literal)?,
+            output,
+            model: model(&ask)?,
+            network: network(&ask)?,
+            files,
+            secrets: ask.tools.allow.iter().map(|grant| granted(grant)).collect::<Result<_>>()?,
+            list_tools: ask.tools.list_tools,
+            limits: limits(&ask)?,
+        })
+    }
+}
+
+fn usage(message: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, message.into())
+}
+
+/// After `--` the prompt is taken as it is, even if it is a lone dash.
+fn is_literal(words: &[OsString]) -> bool {
+    words.iter().any(|word| word == "--")
+}
+
+/// Options stand before a prompt of several words: among them they would be part of the sentence.
+fn check_order(ask: &Ask, matches: &ArgMatches, words: &[OsString]) -> Result<()> {
+    let ([first, _, ..], Some(start)) = (ask.prompt.as_slice(), matches.index_of("prompt")) else { return Ok(()) };
+    if !is_literal(words) && ask.prompt.iter().any(|word| word == "-") {
+        return Err(usage("'-' stands in the prompt: quote the prompt, or put options first"));
+    }
+    let late = |id: &&clap::Id| {
+        id.as_str() != "prompt"
+            && matches.value_source(id.as_str()) == Some(ValueSource::CommandLine)
+            && matches.indices_of(id.as_str()).is_some_and(|mut at| at.any(|at| at > start))
+    };
+    if matches.ids().any(|id| late(&id)) {
+        let option = words.iter().rev().filter_map(|w| w.to_str()).find(|w| w.starts_with('-')).unwrap_or("an option");
+        return Err(usage(format!("'{option}' stands in the prompt: quote the prompt, or put options first")));
+    }
+    let after_file = matches.indices_of("files").is_some_and(|mut at| at.any(|at| at + 1 == start));
+    if after_file && Path::new(first).exists() {
+        return Err(usage(format!("'{first}' is not taken by -f: repeat -f")));
+    }
+    Ok(())
+}
+
+fn input(ask: &Ask, literal: bool) -> Result<InputSettings> {
+    let args = &ask.input;
+    let words = ask.prompt.join(" ");
+    let instruction = match ask.prompt.as_slice() {
+        [dash] if dash == "-" && !literal && args.prompt_file.is_some() => {
+            return Err(usage("'-' and --prompt-file both name the prompt"));
+        }
+        [dash] if dash == "-" && !literal => Instruction::Stdin,
+        [] if args.prompt_file.is_none() => Instruction::Open {
+            ambiguous: args.system.is_some()
+                || args.system_file.is_some()
+                || !args.files.is_empty()
+                || !ask.tools.allow.is_empty(),
+        },
+        [] => Instruction::Given { words: None, file: args.prompt_file.clone() },
+        _ if words.trim().is_empty() => return Err(usage("the prompt is empty")),
+        _ => Instruction::Given { words: Some(words), file: args.prompt_file.clone() },
+    };
+    let stdin_files = args.files.iter().filter(|file| *file == "-").count();
+    if stdin_files > 1 || (stdin_files == 1 && instruction == Instruction::Stdin) {
+        return Err(usage("stdin can be taken only once"));
+    }
+    if args.no_stdin && (stdin_files == 1 || instruction == Instruction::Stdin) {
+        return Err(usage("--no-stdin contradicts '-'"));
+    }
+    Ok(InputSettings {
+        instruction,
+        files: args.files.clone(),
+        stdin: !args.no_stdin,
+        system: args.system.clone(),
+        system_file: args.system_file.clone(),
+        bare_system: args.bare_system,
+        max_bytes: Some(args.max_input.unwrap_or(64 << 20)).filter(|limit| *limit > 0),
+        stdin_timeout: args.stdin_timeout,
+    })
+}
+
+fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
+    let args = &ask.output;
+    let format = match (args.json, args.jsonl) {
+        (true, _) => Format::Json,
+        (_, true) => Format::Jsonl,
+        _ => args.format.unwrap_or(Format::Text),
+    };
+    if args.stream && (args.output.is_some() || format != Format::Text) {
+        let other = if args.output.is_some() { "--output" } else { "--format" };
+        return Err(usage(format!("--stream cannot be used with {other}")));
+    }
+    if args.transcript.as_deref() == Some("-") && format != Format::Jsonl {
+        return Err(usage("--transcript - needs --format jsonl: stdout carries the answer"));
+    }
+    let color = match args.color.unwrap_or(Color::Auto) {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if env::var("NO_COLOR").is_some() => false,
+        Color::Auto if env::var("CLICOLOR_FORCE").is_some_and(|v| v != "0") => true,
+        Color::Auto => terminals.stderr && env::var("TERM").as_deref() != Some("dumb"),
+    };
+    let plain = format == Format::Text && args.output.is_none();
+    Ok(OutputSettings {
+        file: args.output.as_ref().map(PathBuf::from),
+        stream: args.stream || (terminals.stdout && plain && !args.no_stream),
+        partial: args.partial,
+        format,
+        transcript: args.transcript.clone().filter(|t| t != "-"),
+        verbosity: match (args.quiet, args.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, true) => Verbosity::Verbose,
+            _ => Verbosity::Normal,
+        },
+        debug: args.debug,
+        color,
+        terminals,
+    })
+}
+
+fn model(ask: &Ask) -> Result<ModelSettings> {
+    let args = &ask.model;
+    let mut extra = Vec::new();
+    for param in &args.param {
+        let (key, json) = param
+            .split_once('=')
+            .filter(|(key, _)| !key.is_empty())
+            .ok_or_else(|| usage(format!("--param {param}: it takes KEY=JSON")))?;
+        let value: serde_json::Value =
+            serde_json::from_str(json).map_err(|e| usage(format!("--param {key}: not JSON: {e}")))?;
+        // Written anew: what the user typed may hold line breaks.
+        let value = RawValue::from_string(value.to_string()).or_fail(Exit::Usage, || format!("--param {key}"))?;
+        extra.push((key.to_owned(), value));
+    }
+    let params = Params { effort: args.effort.clone(), temperature: args.temperature, seed: args.seed, extra };
+    if args.wire.is_some() && args.base_url.is_none() && args.model.is_none() {
+        return Err(usage("--wire needs --base-url or --model"));
+    }
+    Ok(ModelSettings {
+        model: args.model.clone(),
+        base_url: args.base_url.clone(),
+        wire: args.wire.clone(),
+        params,
+        window: args.max_context.filter(|window| *window > 0),
+        max_tokens: ask.limits.max_tokens.filter(|tokens| *tokens > 0),
+    })
+}
+
+fn network(ask: &Ask) -> Result<NetworkSettings> {
+    let args = &ask.network;
+    let key = match (&args.api_key_cmd, &args.api_key_file, &args.api_key_env) {
+        (Some(command), _, _) => Some(KeySource::Command(command.clone())),
+        (_, Some(file), _) => Some(KeySource::File(file.clone())),
+        (_, _, Some(name)) => Some(KeySource::Variable(name.clone())),
+        _ => None,
+    };
+    Ok(NetworkSettings {
+        key,
+        headers: args.header.iter().map(|text| header(text)).collect::<Result<_>>()?,
+        allow_http: args.allow_http,
+        ca_file: args.ca_file.as_ref().map(PathBuf::from),
+        retries: args.retries.unwrap_or(4),
+        idle_timeout: args.idle_timeout.unwrap_or(Duration::from_secs(300)),
+    })
+}
+
+fn header(text: &str) -> Result<(String, String)> {
+    const KEYS: &[&str] = &["authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"];
+    let (name, value) = text.split_once(':').ok_or_else(|| usage("--header takes 'NAME: VALUE'"))?;
+    let (name, value) = (name.trim(), value.trim());
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() || !name.chars().all(token) || value.chars().any(char::is_control) {
+        return Err(usage(format!("--header {name}: not a header")));
+    }
+    if KEYS.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(usage(format!("--header {name}: keys come from --api-key-env, --api-key-file or --api-key-cmd")));
+    }
+    Ok((name.to_ascii_lowercase(), value.to_owned()))
+}
+
+/// Where the file tools work. In `/`, the home directory or above it they are offered only if it is named.
+fn files(ask: &Ask) -> Result<Files> {
+    let args = &ask.tools;
+    if args.no_tools {
+        return Ok(Files::Off);
+    }
+    if let Some(root) = &args.root {
+        let path = Path::new(root).canonicalize().or_fail(Exit::NoInput, || format!("--root {root}"))?;
+        if !path.is_dir() {
+            return Err(usage(format!("--root {root}: not a directory")));
+        }
+        return Ok(Files::Beneath(path));
+    }
+    let current = env::current_dir().and_then(|dir| dir.canonicalize().ok());
+    let home = env::home().and_then(|home| home.canonicalize().ok());
+    let narrow = |dir: &PathBuf| dir.parent().is_some() && !home.is_some_and(|home| home.starts_with(dir));
+    Ok(current.filter(narrow).map_or(Files::TooBroad, Files::Beneath))
+}
+
+/// `read:PATH`, the one grant there is: a path beneath the root.
+fn granted(grant: &str) -> Result<PathBuf> {
+    let fail = |why: &str| Err(usage(format!("--allow {grant}: {why}: flux help permissions")));
+    let Some(path) = grant.strip_prefix("read:") else { return fail("the only grant is 'read:PATH'") };
+    let path: PathBuf = Path::new(path).components().filter(|part| *part != Component::CurDir).collect();
+    let beneath = path.components().all(|part| matches!(part, Component::Normal(_)));
+    if path.as_os_str().is_empty() || !beneath {
+        return fail("PATH is a file beneath the root");
+    }
+    Ok(path)
+}
+
+fn limits(ask: &Ask) -> Result<Limits> {
+    let args = &ask.limits;
+    if args.max_cost.is_some_and(|cost| !cost.is_finite() || cost < 0.0) {
+        return Err(usage("--max-cost takes an amount in US dollars"));
+    }
+    let bounded = |given: Option<u64>, default| Some(given.unwrap_or(default)).filter(|limit| *limit > 0);
+    Ok(Limits {
+        turns: bounded(args.max_turns, 50),
+        tool_calls: bounded(args.max_tool_calls, 200),
+        run_tokens: args.max_run_tokens.filter(|limit| *limit > 0),
+        cost: args.max_cost,
+        timeout: args.timeout,
+    })
+}

@@ -1,0 +1,328 @@
+//! The one door to the network, and the only user of ureq. It moves bytes and names failures; what the bytes mean
+//! is the wire's business.
+
+use std::error::Error as _;
+use std::io::{self, Read};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::{Agent, Body, BodyReader, Proxy, Timeout};
+
+use super::Endpoint;
+use super::tls::Trust;
+use crate::base::clock;
+use crate::base::exit::Exit;
+use crate::base::failure::{self, Failure};
+use crate::base::stop::Stopper;
+use crate::wire::{ApiError, Decoder, Delta, End, Ended, ErrorClass, Flow, ReplyHead, ReplyReader};
+
+/// What the network layer needs to know.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Whom TLS trusts.
+    pub trust: Trust,
+    /// The proxy to use, as a URL.
+    pub proxy: Option<String>,
+    /// The most time for the name lookup and for the connection, each.
+    pub connect_timeout: Duration,
+    /// The most time without a byte, before the first as between two.
+    pub idle_timeout: Duration,
+    /// Plain http to other hosts than loopback is allowed, or the URL is of that kind.
+    pub plain: bool,
+}
+
+/// A pool of connections with one set of options.
+#[derive(Debug)]
+pub struct Http {
+    agent: Agent,
+    options: HttpOptions,
+    stop: Stopper,
+    /// A kept connection may have died: only then is a request sent again at once.
+    used: bool,
+}
+
+const BUFFER: usize = 32 << 10;
+const DRAIN_LIMIT: u64 = 64 << 10;
+
+impl Http {
+    /// Opens nothing yet.
+    ///
+    /// # Errors
+    /// The proxy's URL is none.
+    pub fn new(options: HttpOptions, stop: Stopper) -> failure::Result<Self> {
+        let agent = interruptible(&options, &stop)?;
+        Ok(Self { agent, options, stop, used: false })
+    }
+
+    /// Fetches a small document, within `timeout` in all.
+    ///
+    /// # Errors
+    /// What the network says.
+    pub fn get(
+        &self,
+        url: &str,
+        headers: &[(String, String)],
+        timeout: Duration,
+    ) -> Result<(ReplyHead, String), ApiError> {
+        let mut request = self.agent.get(url).config().timeout_global(Some(timeout)).build();
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let mut response = request.call().map_err(|e| api_error(&e))?;
+        let text = response.body_mut().with_config().limit(1 << 20).lossy_utf8(true).read_to_string();
+        Ok((reply_head(response.status(), response.headers()), text.map_err(|e| api_error(&e))?))
+    }
+
+    fn post(&mut self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ApiError> {
+        let mut result = self.post_once(endpoint, body);
+        if let Err(error) = &result {
+            if self.used && is_dead_connection(error) && self.stop.stopped().is_none() {
+                result = self.post_once(endpoint, body);
+            } else if matches!(self.options.trust, Trust::Bundled) && is_unknown_issuer(error) {
+                self.options.trust = Trust::Platform;
+                if let Ok(agent) = interruptible(&self.options, &self.stop) {
+                    self.agent = agent;
+                }
+                result = self.post_once(endpoint, body);
+            }
+        }
+        self.used |= result.is_ok();
+        result.map_err(|error| {
+            if matches!(error, ureq::Error::Timeout(Timeout::Global)) {
+                // The run's own deadline; the library may see it a moment early.
+                let _ = self.stop.sleep(self.stop.remaining().unwrap_or_default());
+            }
+            named(api_error(&error), endpoint)
+        })
+    }
+
+    fn post_once(&self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
+        let mut request = self.agent.post(&endpoint.url);
+        if let Some(left) = self.stop.remaining() {
+            request = request.config().timeout_global(Some(left)).build();
+        }
+        for (name, value) in &endpoint.headers {
+            request = request.header(name, value);
+        }
+        request.header("content-type", "application/json").send(body)
+    }
+}
+
+/// An agent whose blocked reads end when a signal comes.
+fn interruptible(options: &HttpOptions, stop: &Stopper) -> failure::Result<Agent> {
+    let agent = agent(options)?;
+    let handle = agent.clone();
+    stop.on_signal(move || handle.clone().shutdown());
+    Ok(agent)
+}
+
+fn agent(options: &HttpOptions) -> failure::Result<Agent> {
+    let proxy = options.proxy.as_deref().map(Proxy::new).transpose();
+    let proxy = proxy.map_err(|_| Failure::new(Exit::Config, "the proxy in the environment is not a proxy URL"))?;
+    let config = Agent::config_builder()
+        .tls_config(options.trust.config())
+        .proxy(proxy)
+        .https_only(!options.plain)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .accept_encoding("identity")
+        .accept("")
+        .user_agent(concat!("flux/", env!("CARGO_PKG_VERSION")))
+        .timeout_connect(Some(options.connect_timeout))
+        .timeout_per_read(Some(options.idle_timeout))
+        .timeout_per_write(Some(options.idle_timeout))
+        .max_idle_age(Duration::from_secs(600));
+    Ok(config.build().into())
+}
+
+/// A connection whose last reply is being read to its end, so that the next request can use it.
+#[derive(Debug)]
+pub(super) struct Draining(mpsc::Receiver<()>);
+
+impl Draining {
+    /// Reads what follows the end marker on a thread; the connection goes back to the pool at the end of the body.
+    fn start(rest: BodyReader<'static>) -> Option<Self> {
+        let (done, receiver) = mpsc::channel();
+        let drain = move || {
+            let _ = io::copy(&mut rest.take(DRAIN_LIMIT), &mut io::sink());
+            let _ = done.send(());
+        };
+        std::thread::Builder::new().name("drain".to_owned()).stack_size(64 << 10).spawn(drain).ok()?;
+        Some(Self(receiver))
+    }
+
+    /// Waits for the end of the body, but not longer than `at_most`.
+    pub(super) fn wait(self, at_most: Duration) {
+        let _ = self.0.recv_timeout(at_most);
+    }
+}
+
+/// One request and its reply, read piece by piece.
+pub(super) struct Reading {
+    reader: ReplyReader,
+    head: ReplyHead,
+    body: BodyReader<'static>,
+    end: Option<End>,
+    buffer: Vec<u8>,
+    /// A byte of the body has come.
+    begun: bool,
+}
+
+impl Reading {
+    /// Sends the request and waits for the head of the reply.
+    ///
+    /// # Errors
+    /// No head came; the empty reply is there with the failure.
+    pub(super) fn start(
+        http: &mut Http,
+        endpoint: &Endpoint,
+        body: &[u8],
+        decoder: Box<dyn Decoder>,
+    ) -> Result<Self, Box<Ended>> {
+        match http.post(endpoint, body) {
+            Ok(response) => {
+                let head = reply_head(response.status(), response.headers());
+                let reader = ReplyReader::new(decoder, head.clone());
+                // No limit here: the reply's reader has its own.
+                let body = response.into_body().into_with_config().limit(u64::MAX).reader();
+                Ok(Self { reader, head, body, end: None, buffer: vec![0; BUFFER], begun: false })
+            }
+            Err(error) => Err(Box::new(decoder.finish(End::Failed(error), &mut |_| ()))),
+        }
+    }
+
+    /// Reads and decodes the next piece. Returns false at the end.
+    pub(super) fn step(&mut self, on: &mut dyn FnMut(Delta<'_>)) -> bool {
+        if self.end.is_some() {
+            return false;
+        }
+        match self.body.read(&mut self.buffer) {
+            Ok(0) => self.end = Some(End::Eof),
+            Ok(n) => {
+                self.begun = true;
+                if self.reader.feed(&self.buffer[..n], on) == Flow::Done {
+                    self.end = Some(End::Marker);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => self.end = Some(End::Failed(cut_error(error, self.begun))),
+        }
+        self.end.is_none()
+    }
+
+    /// The HTTP status.
+    pub(super) fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    /// The server's id of the request.
+    pub(super) fn request_id(&self) -> Option<String> {
+        self.head.header("request-id").or_else(|| self.head.header("x-request-id")).map(str::to_owned)
+    }
+
+    /// Ends the reply. Where more turns follow, the connection is drained for them.
+    pub(super) fn finish(self, on: &mut dyn FnMut(Delta<'_>)) -> (Ended, impl FnOnce() -> Option<Draining> + use<>) {
+        let ended = self.reader.finish(self.end.unwrap_or(End::Eof), on);
+        let body = self.body;
+        (ended, move || Draining::start(body))
+    }
+}
+
+fn reply_head(status: StatusCode, headers: &HeaderMap) -> ReplyHead {
+    let text = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let mut headers: Vec<_> = headers.iter().map(text).collect();
+    // Dates in a reply are judged by the server's clock; where it does not tell, by this machine's.
+    if !headers.iter().any(|(name, _)| name == "date") {
+        headers.push(("date".to_owned(), clock::http_date()));
+    }
+    ReplyHead { status: status.as_u16(), headers }
+}
+
+/// The kept connection was closed by the server before it read the request.
+fn is_dead_connection(error: &ureq::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error, ureq::Error::Io(e) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+}
+
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+fn is_unknown_issuer(error: &ureq::Error) -> bool {
+    matches!(tls_error(error), Some(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer)))
+}
+
+/// A failure before or while the head of the reply came.
+fn api_error(error: &ureq::Error) -> ApiError {
+    use ureq::Error as E;
+    let (class, message) = match error {
+        _ if tls_error(error).is_some() => {
+            (ErrorClass::Tls, tls_error(error).map(ToString::to_string).unwrap_or_default())
+        }
+        E::Tls(what) => (ErrorClass::Tls, (*what).to_owned()),
+        E::Timeout(which) => (ErrorClass::Timeout, timeout_message(*which)),
+        E::HostNotFound => (ErrorClass::Network, "host not found".to_owned()),
+        E::Io(e) if is_lookup(e) => (ErrorClass::Network, "host not found".to_owned()),
+        E::Io(e) => (ErrorClass::Network, io_message(e)),
+        E::ConnectionFailed => (ErrorClass::Network, "connection failed".to_owned()),
+        E::ConnectProxyFailed(what) if what.contains("407") => {
+            (ErrorClass::Auth, "the proxy wants other credentials".to_owned())
+        }
+        E::ConnectProxyFailed(what) => (ErrorClass::Network, format!("proxy: {what}")),
+        E::RequireHttpsOnly(_) => (ErrorClass::Protocol, "plain http is not allowed (--allow-http)".to_owned()),
+        other => (ErrorClass::Protocol, other.to_string()),
+    };
+    let retryable = matches!(class, ErrorClass::Network | ErrorClass::Timeout);
+    ApiError { retryable, ..ApiError::new(class, message) }
+}
+
+/// Failures of the network say which host they are about; on this machine the likeliest cause is named.
+fn named(error: ApiError, endpoint: &Endpoint) -> ApiError {
+    if !matches!(error.class, ErrorClass::Network | ErrorClass::Timeout | ErrorClass::Tls) {
+        return error;
+    }
+    let hint = if endpoint.is_local && error.class == ErrorClass::Network { ": is the server running?" } else { "" };
+    ApiError { message: format!("{}: {}{hint}", endpoint.host, error.message), ..error }
+}
+
+/// A failure within the body of the reply.
+fn cut_error(error: io::Error, begun: bool) -> ApiError {
+    let error = ureq::Error::from(error);
+    let (class, message) = match &error {
+        ureq::Error::Timeout(which) => (ErrorClass::Timeout, timeout_message(*which)),
+        _ if begun => (ErrorClass::Truncated, "the reply was cut off".to_owned()),
+        other => (ErrorClass::Truncated, format!("the reply was cut off: {other}")),
+    };
+    ApiError::new(class, message)
+}
+
+fn timeout_message(which: Timeout) -> String {
+    match which {
+        Timeout::Resolve => "the host's name was not found in time".to_owned(),
+        Timeout::Connect => "no connection in time".to_owned(),
+        Timeout::PerRead => "no byte came for too long (--idle-timeout)".to_owned(),
+        other => format!("timeout: {other}"),
+    }
+}
+
+/// The standard library has no kind for a name that cannot be resolved.
+fn is_lookup(error: &io::Error) -> bool {
+    error.raw_os_error().is_none() && error.to_string().starts_with("failed to lookup address")
+}
+
+fn io_message(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::UnexpectedEof => "the server closed the connection without a reply".to_owned(),
+        io::ErrorKind::ConnectionReset => "the server reset the connection".to_owned(),
+        _ => error.source().map_or_else(|| error.to_string(), ToString::to_string),
+    }
+}

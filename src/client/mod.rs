@@ -1,0 +1,213 @@
+//! Floor 3: one request, made to work: sent, retried where that is safe, read to its end.
+
+mod http;
+mod proxy;
+mod retry;
+mod tls;
+mod url;
+
+use std::time::Duration;
+
+use crate::base::clock;
+use crate::base::failure::{self, Failure};
+use crate::base::stop::{Stop, Stopper};
+use crate::chat::{Conversation, Entry, Reply, StopReason};
+use crate::wire::{ApiError, Attempt, Delta, Ended, RequestBody, RequestHead, Wire};
+
+pub use http::{Http, HttpOptions};
+pub use proxy::{ProxyEnv, is_loopback};
+pub use retry::RetryPolicy;
+pub use tls::Trust;
+pub use url::Base;
+
+use http::Reading;
+
+/// Where requests go and what they carry besides the body.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The whole URL.
+    pub url: String,
+    /// All headers but `content-type`, the key's included.
+    pub headers: Vec<(String, String)>,
+    /// The host, for messages.
+    pub host: String,
+    /// The host is this machine.
+    pub is_local: bool,
+}
+
+/// Why there is no reply.
+#[derive(Debug)]
+pub enum Failed {
+    /// The request failed for good; the reply is what had arrived of it.
+    Api(ApiError, Box<Reply>),
+    /// The run was stopped from outside.
+    Stopped(Stop),
+    /// A sink refused what it was given: nobody reads the answer, or it cannot be written.
+    Sink(Failure),
+}
+
+/// What hears of a reply while it arrives.
+pub trait Listener {
+    /// A piece of the reply. Returns true if a person or a pipe has been shown it, which rules out a retry.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn delta(&mut self, delta: Delta<'_>) -> failure::Result<bool>;
+
+    /// An attempt has ended, well or not.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn attempt(&mut self, attempt: &Attempt) -> failure::Result<()>;
+}
+
+/// A provider behind its wire and its network address, for one conversation.
+#[derive(Debug)]
+pub struct Client {
+    http: Http,
+    endpoint: Endpoint,
+    retry: RetryPolicy,
+    stop: Stopper,
+    body: RequestBody,
+    /// The connection of the last reply, read to its end on a thread so that it can be used again.
+    draining: Option<http::Draining>,
+}
+
+/// How long the next request waits for the rest of the last reply before it takes a new connection.
+const DRAIN: Duration = Duration::from_millis(50);
+
+impl Client {
+    /// Makes a client for one conversation.
+    #[must_use]
+    pub fn new(http: Http, endpoint: Endpoint, retry: RetryPolicy, stop: Stopper) -> Self {
+        Self { http, endpoint, retry, stop, body: RequestBody::default(), draining: None }
+    }
+
+    /// The bytes that the next request will have, without sending it.
+    pub fn prepare(&mut self, wire: &dyn Wire, head: &RequestHead<'_>, conversation: &Conversation) -> u64 {
+        self.body.update(wire, head, conversation).len() as u64
+    }
+
+    /// Sends the conversation and returns the finished reply. Failures that a further attempt can mend are tried
+    /// again, as long as nothing of the reply has been shown.
+    ///
+    /// # Errors
+    /// See [`Failed`].
+    pub fn respond(
+        &mut self,
+        turn: u64,
+        wire: &dyn Wire,
+        head: &RequestHead<'_>,
+        conversation: &Conversation,
+        listener: &mut dyn Listener,
+    ) -> Result<Reply, Failed> {
+        let bytes = self.prepare(wire, head, conversation);
+        let mut wait = Duration::ZERO;
+        let mut number = 1;
+        loop {
+            self.settle_connection();
+            let mut attempt = Attempt {
+                turn,
+                attempt: number,
+                messages: messages(conversation),
+                estimated_tokens: bytes / 4,
+                bytes,
+                wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                ..Attempt::default()
+            };
+            let (ended, shown) = self.attempt(wire, head, &mut attempt, listener)?;
+            if let Some(stop) = self.stop.stopped()
+                && ended.error.is_some()
+            {
+                return Err(Failed::Stopped(stop));
+            }
+            attempt.error.clone_from(&ended.error);
+            if let Some(error) = &mut attempt.error {
+                error.retryable &= !shown;
+            }
+            attempt.usage = ended.reply.usage;
+            attempt.warnings.clone_from(&ended.reply.warnings);
+            listener.attempt(&attempt).map_err(Failed::Sink)?;
+            let Some(error) = attempt.error else { return Ok(ended.reply) };
+            match self.retry.next(&error, number, self.stop.remaining()) {
+                Some(delay) if !shown => wait = delay,
+                _ => return Err(Failed::Api(error, Box::new(ended.reply))),
+            }
+            if let Some(stop) = self.stop.sleep(wait) {
+                return Err(Failed::Stopped(stop));
+            }
+            number += 1;
+        }
+    }
+
+    /// One attempt. Returns what came and whether something of it has been shown.
+    fn attempt(
+        &mut self,
+        wire: &dyn Wire,
+        head: &RequestHead<'_>,
+        attempt: &mut Attempt,
+        listener: &mut dyn Listener,
+    ) -> Result<(Ended, bool), Failed> {
+        let start = clock::now();
+        let mut tap = Tap { listener, shown: false, refused: None };
+        let reading = Reading::start(&mut self.http, &self.endpoint, self.body.bytes(), wire.decoder(head));
+        let mut reading = match reading {
+            Ok(reading) => reading,
+            Err(ended) => {
+                attempt.duration_ms = clock::millis_since(start);
+                return Ok((*ended, false));
+            }
+        };
+        while tap.refused.is_none() && reading.step(&mut |delta| tap.take(delta)) {
+            attempt.ttft_ms.get_or_insert_with(|| clock::millis_since(start));
+        }
+        attempt.duration_ms = clock::millis_since(start);
+        attempt.status = Some(reading.status());
+        attempt.request_id = reading.request_id();
+        let (ended, drain) = reading.finish(&mut |delta| tap.take(delta));
+        if attempt.request_id.is_none() {
+            attempt.request_id = ended.error.as_ref().and_then(|error| error.request_id.clone());
+        }
+        if ended.error.is_none() && matches!(ended.reply.stop, StopReason::ToolUse | StopReason::Pause) {
+            self.draining = drain();
+        }
+        match tap.refused {
+            Some(failure) => Err(Failed::Sink(failure)),
+            None => Ok((ended, tap.shown)),
+        }
+    }
+
+    fn settle_connection(&mut self) {
+        if let Some(draining) = self.draining.take() {
+            draining.wait(DRAIN);
+        }
+    }
+}
+
+/// Passes the pieces of a reply on until the listener refuses one.
+struct Tap<'a> {
+    listener: &'a mut dyn Listener,
+    shown: bool,
+    refused: Option<Failure>,
+}
+
+impl Tap<'_> {
+    fn take(&mut self, delta: Delta<'_>) {
+        if self.refused.is_none() {
+            match self.listener.delta(delta) {
+                Ok(shown) => self.shown |= shown,
+                Err(failure) => self.refused = Some(failure),
+            }
+        }
+    }
+}
+
+/// How many messages a conversation has, the results of a turn counted as one.
+#[must_use]
+pub fn messages(conversation: &Conversation) -> usize {
+    let of = |entry: &Entry| match entry {
+        Entry::User(_) => 1,
+        Entry::Step { turn, note } => 1 + usize::from(turn.tools().next().is_some() || note.is_some()),
+    };
+    conversation.entries().iter().map(of).sum()
+}

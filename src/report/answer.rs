@@ -1,0 +1,103 @@
+//! Text on stdout: the answer and nothing else, with exactly one line break at its end. At a terminal control
+//! characters are shown, not obeyed; in a pipe the bytes are the model's own.
+
+use signal_hook::consts::SIGPIPE;
+
+use crate::base::exit::Exit;
+use crate::base::failure::{Failure, Result};
+use crate::base::stdio::{self, Stream};
+use crate::base::text;
+
+/// Writes text to stdout, whole or as it arrives.
+#[derive(Debug)]
+pub struct Answer {
+    terminal: bool,
+    /// Something has been written.
+    begun: bool,
+    /// A turn has ended since: the next text begins a new paragraph.
+    parted: bool,
+    /// Line breaks that are written only if more text follows.
+    held: usize,
+    /// Bytes of the running turn's text that have been taken.
+    taken: usize,
+}
+
+impl Answer {
+    /// For a stdout that is or is not a terminal.
+    #[must_use]
+    pub fn new(terminal: bool) -> Self {
+        Self { terminal, begun: false, parted: false, held: 0, taken: 0 }
+    }
+
+    /// Fails if nobody could read the answer, so that nothing is spent on it.
+    ///
+    /// # Errors
+    /// stdout is closed, or its reader has gone.
+    pub fn check() -> Result<()> {
+        Stream::Out.check().map_err(|error| write_failure(&error))
+    }
+
+    /// Writes a line that is not an answer: the result object.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn line(line: &str) -> Result<()> {
+        Stream::Out.write_all(line.as_bytes()).map_err(|error| write_failure(&error))
+    }
+
+    /// Writes a piece of the running turn's text.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn piece(&mut self, piece: &str) -> Result<()> {
+        self.taken += piece.len();
+        let body = piece.trim_end_matches('\n');
+        let mut out = String::new();
+        if !body.is_empty() {
+            if self.parted && self.begun {
+                out.push_str("\n\n");
+                self.held = 0;
+            }
+            self.parted = false;
+            self.begun = true;
+            out.extend(std::iter::repeat_n('\n', std::mem::take(&mut self.held)));
+            out.push_str(body);
+        }
+        self.held += piece.len() - body.len();
+        self.write(&out)
+    }
+
+    /// Ends a turn whose whole text is `text`: what has not been written of it follows.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn end_turn(&mut self, text: &str) -> Result<()> {
+        if let Some(rest) = text.get(self.taken..) {
+            self.piece(rest)?;
+        }
+        (self.taken, self.held) = (0, 0);
+        self.parted = true;
+        Ok(())
+    }
+
+    /// Ends the output with its line break.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(&mut self) -> Result<()> {
+        if self.begun { self.write("\n") } else { Ok(()) }
+    }
+
+    fn write(&self, out: &str) -> Result<()> {
+        let safe = if self.terminal { text::terminal(out) } else { out.into() };
+        Stream::Out.write_all(safe.as_bytes()).map_err(|error| write_failure(&error))
+    }
+}
+
+fn write_failure(error: &std::io::Error) -> Failure {
+    if stdio::reader_gone(error) {
+        Failure::new(Exit::Signal(SIGPIPE), "stdout: nobody reads it")
+    } else {
+        Failure::new(Exit::Io, format!("stdout: {error}")).class("io")
+    }
+}

@@ -1,0 +1,206 @@
+//! Floor 5: hands every fact of a run to those who want it: the transcript, the answer's stream, the lines on stderr.
+
+use crate::agent::Observer;
+use crate::base::failure::Result;
+use crate::base::secret::Redactor;
+use crate::base::text;
+use crate::chat::{Conversation, Entry, Part, Reply, ToolCall, ToolResult};
+use crate::cli::args::Format;
+use crate::cli::model::Chosen;
+use crate::cli::settings::OutputSettings;
+use crate::client::{self, Listener};
+use crate::report::{Answer, Messages};
+use crate::transcript::Recorder;
+use crate::wire::{ApiError, Attempt, Cost, Delta};
+
+/// All receivers of a run's facts.
+#[derive(Debug)]
+pub struct Sinks {
+    /// stderr.
+    pub messages: Messages,
+    /// The transcript.
+    pub recorder: Recorder,
+    /// Keeps secrets out of the answer.
+    pub redactor: Redactor,
+    answer: Answer,
+    stream: bool,
+    writes_stdout: bool,
+    debug: bool,
+    /// How many calls were denied, and the first one with the grant that it lacked.
+    denials: Option<(u64, String, String)>,
+    /// Names for the request lines.
+    names: Names,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    api: &'static str,
+    provider: String,
+    model: String,
+    base_url: String,
+}
+
+impl Sinks {
+    /// Sinks for this output. Nothing is written yet.
+    #[must_use]
+    pub fn new(messages: Messages, output: &OutputSettings) -> Self {
+        Self {
+            messages,
+            recorder: Recorder::new(Vec::new()),
+            redactor: Redactor::default(),
+            answer: Answer::new(output.terminals.stdout),
+            stream: output.stream && output.format == Format::Text && output.file.is_none(),
+            writes_stdout: output.file.is_none() || output.format != Format::Text,
+            debug: output.debug,
+            denials: None,
+            names: Names::default(),
+        }
+    }
+
+    /// Whether this run writes anything to stdout.
+    #[must_use]
+    pub fn writes_stdout(&self) -> bool {
+        self.writes_stdout
+    }
+
+    /// Says what the permissions of this run have kept from the model.
+    pub fn say_denials(&mut self) {
+        if let Some((count, call, grant)) = self.denials.take() {
+            let calls = if count == 1 {
+                "1 call was denied".to_owned()
+            } else {
+                format!("{count} calls were denied, the first")
+            };
+            self.messages.note(format!("{calls}: {call}; to permit it: --allow '{}'", grant.replace('\'', r"'\''")));
+        }
+    }
+
+    /// Who is asked from now on.
+    pub fn asked(&mut self, chosen: &Chosen) {
+        self.names = Names {
+            api: chosen.wire.api(),
+            provider: chosen.provider.clone(),
+            model: chosen.model_id.clone(),
+            base_url: chosen.base_url.clone(),
+        };
+    }
+
+    /// Writes the answer to stdout, if it has not been streamed.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn whole_answer(&mut self, text: &str) -> Result<()> {
+        if !self.stream {
+            self.answer.end_turn(text)?;
+        }
+        self.answer.finish()
+    }
+
+    /// Ends the line of an answer that was streamed in part.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn break_off(&mut self) -> Result<()> {
+        if self.stream { self.answer.finish() } else { Ok(()) }
+    }
+}
+
+impl Listener for Sinks {
+    fn delta(&mut self, delta: Delta<'_>) -> Result<bool> {
+        match delta {
+            Delta::Text(text) if self.stream && !text.is_empty() => {
+                self.messages.clear_status();
+                self.answer.piece(text)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn attempt(&mut self, attempt: &Attempt) -> Result<()> {
+        let tokens = format!(
+            "{} tokens in, {} out",
+            text::count(attempt.usage.input.unwrap_or(0)),
+            text::count(attempt.usage.output.unwrap_or(0))
+        );
+        let how = match &attempt.error {
+            Some(error) => format!("{}: {}", error.class.word(), error.message),
+            None => tokens,
+        };
+        let number = if attempt.attempt > 1 { format!(" attempt {}", attempt.attempt) } else { String::new() };
+        self.messages.verbose(format!(
+            "turn {}{number}: {} messages, {}, {how}, {} ms",
+            attempt.turn,
+            attempt.messages,
+            text::bytes(attempt.bytes),
+            attempt.duration_ms
+        ));
+        if self.debug {
+            self.messages.debug(format!(
+                "Request finished: status {}, {how}, first byte {} ms, {} ms, waited {} ms",
+                attempt.status.map_or_else(|| "none".to_owned(), |status| status.to_string()),
+                attempt.ttft_ms.unwrap_or(0),
+                attempt.duration_ms,
+                attempt.wait_ms
+            ));
+        }
+        self.recorder.attempt(attempt, &self.names.provider, &self.names.model, &self.names.base_url)
+    }
+}
+
+impl Observer for Sinks {
+    fn request(&mut self, turn: u64, conversation: &Conversation) -> Result<()> {
+        if self.writes_stdout {
+            Answer::check()?;
+        }
+        self.messages.status(format!("{} turn {turn} …", self.names.model));
+        if self.debug {
+            let (role, preview) = last_message(conversation);
+            self.messages.debug(format!("Continuing with {} messages in history", client::messages(conversation)));
+            self.messages.debug(format!("Last message role: {role}"));
+            self.messages.debug(format!("Last message content preview: {preview}"));
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<()> {
+        if self.stream {
+            self.answer.end_turn(&reply.text())?;
+        }
+        self.recorder.reply(reply, self.names.api, cost, error)
+    }
+
+    fn tool(&mut self, call: &ToolCall) {
+        self.messages.status(format!("{} {}", call.name, text::prefix(call.arguments.replay(), 60)));
+    }
+
+    fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<()> {
+        let how = result.detail.code.unwrap_or("ok");
+        let arguments = text::prefix(call.arguments.replay(), 100);
+        let size = text::bytes(result.detail.bytes);
+        if let Some(grant) = &result.detail.denied {
+            let first = || (0, format!("{} {arguments}", call.name), grant.clone());
+            self.denials.get_or_insert_with(first).0 += 1;
+        }
+        self.messages.verbose(format!("{} {arguments}: {how}, {size}, {} ms", call.name, result.detail.duration_ms));
+        self.recorder.tool_result(call, result)
+    }
+}
+
+/// The role of the last message and the beginning of its text.
+fn last_message(conversation: &Conversation) -> (&'static str, String) {
+    let user = |parts: &[Part]| {
+        let text =
+            parts.iter().rev().find_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
+        text::prefix(text.unwrap_or("(attachment)"), 100).to_owned()
+    };
+    match conversation.entries().last() {
+        Some(Entry::User(message)) => ("user", user(&message.parts)),
+        Some(Entry::Step { note: Some(note), .. }) => ("user", user(&note.parts)),
+        Some(Entry::Step { turn, .. }) => match turn.tools().last() {
+            Some(exchange) => ("tool", text::prefix(&exchange.result.text, 100).to_owned()),
+            None => ("assistant", text::prefix(&turn.text(), 100).to_owned()),
+        },
+        None => ("none", String::new()),
+    }
+}

@@ -1,0 +1,200 @@
+//! Floor 3: the transcript `flux-transcript/1`: every fact of a run as one JSON line, written when it is complete.
+//!
+//! It is told what happened and knows nothing of why. With no target it keeps only what the result line needs.
+
+mod lines;
+mod target;
+
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::base::clock;
+use crate::base::failure::Result;
+use crate::base::secret::Redactor;
+use crate::chat::{Reply, ToolCall, ToolResult, UserMessage};
+use crate::wire::{ApiError, Attempt, Cost};
+
+pub use lines::{Input, RunResult, ToolCounts, Totals, UsageLine};
+pub use target::{Notes, Target};
+
+use lines::{AssistantMessage, Custom, Envelope, Header, Message, ToolResultMessage, UserLine};
+
+/// The name of the format, as the header line carries it.
+pub const SCHEMA: &str = "flux-transcript/1";
+
+/// Writes the lines of one run to all its targets.
+#[derive(Debug)]
+pub struct Recorder {
+    targets: Vec<Target>,
+    redactor: Redactor,
+    run: Uuid,
+    seq: u64,
+    parent: Option<String>,
+    /// For the header line, until it has been written.
+    title: Option<Title>,
+}
+
+#[derive(Debug, Default)]
+struct Title {
+    cwd: String,
+    name: String,
+}
+
+/// The `flux.context` line: everything about the run that is not the conversation.
+#[derive(Debug, Serialize)]
+pub struct Context<'a> {
+    /// The system prompt.
+    pub system: &'a str,
+    /// The tools on offer.
+    pub tools: Vec<Value>,
+    /// The user's options for the model.
+    pub params: Value,
+    /// What the run may do.
+    pub permissions: Value,
+    /// How children are confined.
+    pub sandbox: Value,
+    /// Where the user message came from.
+    pub inputs: &'a [Input],
+}
+
+impl Recorder {
+    /// A recorder that writes to `targets`. Nothing is written before the first fact.
+    #[must_use]
+    pub fn new(targets: Vec<Target>) -> Self {
+        let (run, redactor) = (Uuid::now_v7(), Redactor::default());
+        Self { targets, redactor, run, seq: 0, parent: None, title: Some(Title::default()) }
+    }
+
+    /// Secrets that no line may hold.
+    pub fn redact(&mut self, redactor: Redactor) {
+        self.redactor = redactor;
+    }
+
+    /// What the header line says of the run: the working directory and the prompt.
+    pub fn title(&mut self, cwd: &str, prompt: &str) {
+        let name = prompt.char_indices().nth(80).map_or(prompt, |(at, _)| &prompt[..at]);
+        self.title = Some(Title { cwd: cwd.to_owned(), name: name.to_owned() });
+    }
+
+    /// True if nothing is recorded, so that facts need not be gathered.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.targets.is_empty()
+    }
+
+    /// The run's context.
+    ///
+    /// # Errors
+    /// A target cannot be written.
+    pub fn context(&mut self, context: &Context<'_>) -> Result<()> {
+        self.custom("flux.context", context)
+    }
+
+    /// The user's message, as it is sent.
+    ///
+    /// # Errors
+    /// A target cannot be written.
+    pub fn user(&mut self, message: &UserMessage) -> Result<()> {
+        self.message(&UserLine::new(message))
+    }
+
+    /// An attempt of a request.
+    ///
+    /// # Errors
+    /// A target cannot be written.
+    pub fn attempt(&mut self, attempt: &Attempt, provider: &str, model: &str, base_url: &str) -> Result<()> {
+        if self.is_idle() {
+            return Ok(());
+        }
+        self.custom("flux.request", &lines::request(attempt, provider, model, base_url))
+    }
+
+    /// An assistant turn; with an error what had arrived of one.
+    ///
+    /// # Errors
+    /// A target cannot be written.
+    pub fn reply(&mut self, reply: &Reply, api: &str, cost: Option<Cost>, error: Option<&ApiError>) -> Result<()> {
+        self.message(&AssistantMessage::new(reply, api, cost, error))
+    }
+
+    /// The result of a tool call.
+    ///
+    /// # Errors
+    /// A target cannot be written.
+    pub fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<()> {
+        self.message(&ToolResultMessage::new(call, result))
+    }
+
+    /// The last line of the run. It is written to every target, also if one fails; the first failure is returned.
+    ///
+    /// # Errors
+    /// A target cannot be written.
+    pub fn result(&mut self, result: &RunResult) -> Result<()> {
+        let mut outcome = self.begin();
+        let line = self.result_line(result);
+        for target in &mut self.targets {
+            outcome = outcome.and(target.write(&line));
+        }
+        outcome
+    }
+
+    /// The result as a line of its own, for `--format json`.
+    #[must_use]
+    pub fn result_line(&self, result: &RunResult) -> String {
+        self.redactor.clean(&serialize(&self.envelope("result", result))).into_owned()
+    }
+
+    fn custom(&mut self, kind: &'static str, data: &impl Serialize) -> Result<()> {
+        self.write("custom", &Custom { custom_type: kind, data })
+    }
+
+    fn message(&mut self, message: &impl Serialize) -> Result<()> {
+        self.write("message", &Message { message })
+    }
+
+    fn write(&mut self, kind: &'static str, body: &impl Serialize) -> Result<()> {
+        if self.is_idle() {
+            return Ok(());
+        }
+        self.begin()?;
+        let envelope = self.envelope(kind, body);
+        let id = envelope.id.clone();
+        let line = serialize(&envelope);
+        let line = self.redactor.clean(&line);
+        for target in &mut self.targets {
+            target.write(&line)?;
+        }
+        self.seq += 1;
+        self.parent = Some(id);
+        Ok(())
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        let Some(title) = self.title.take() else { return Ok(()) };
+        let header = serialize(&Header::new(self.run, &title.cwd, &title.name));
+        for target in &mut self.targets {
+            if target.begin(&self.redactor.clean(&header))? {
+                self.seq = 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn envelope<'a, T>(&self, kind: &'static str, body: &'a T) -> Envelope<'a, T> {
+        Envelope {
+            kind,
+            run: self.run,
+            seq: self.seq,
+            id: format!("{:016x}", fastrand::u64(..)),
+            parent_id: self.parent.clone(),
+            timestamp: clock::rfc3339(),
+            body,
+        }
+    }
+}
+
+/// One JSON line without its line break. The line types hold nothing that JSON cannot express.
+fn serialize(line: &impl Serialize) -> String {
+    serde_json::to_string(line).unwrap_or_default()
+}

@@ -1,0 +1,177 @@
+//! Where lines go: a file, stdout or a descriptor. One write a line, under a lock where there can be one.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::base::exit::Exit;
+use crate::base::failure::{Failure, OrFail as _, Result};
+use crate::base::place::Place;
+use crate::base::stdio;
+
+/// What opening a transcript found worth telling the user.
+pub type Notes = Vec<String>;
+
+/// One place that receives the lines.
+#[derive(Debug)]
+pub struct Target {
+    kind: Kind,
+    name: String,
+    new: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Stdout,
+    /// A regular file, appended to under an advisory lock.
+    File(File),
+    /// A pipe or device.
+    Stream(File),
+}
+
+impl Target {
+    /// stdout, for `--format jsonl`.
+    #[must_use]
+    pub fn stdout() -> Self {
+        Self { kind: Kind::Stdout, name: "stdout".to_owned(), new: true }
+    }
+
+    /// Opens the value of `--transcript`: a path or `fd:N`. A link beneath `root` is not followed out of it.
+    ///
+    /// # Errors
+    /// It cannot be opened or created, or is a file of another kind (untouched).
+    pub fn open(value: &str, root: Option<&Path>, notes: &mut Notes) -> Result<Self> {
+        let path = match value.strip_prefix("fd:") {
+            Some(number) if number.parse::<u32>().is_ok() => format!("/dev/fd/{number}"),
+            Some(_) => return Err(Failure::new(Exit::Usage, format!("--transcript {value}: fd:N takes a number"))),
+            None => value.to_owned(),
+        };
+        let fail = || format!("transcript {value}");
+        let place = Place::resolve(Path::new(&path), root).map_err(|failure| failure.context("transcript"))?;
+        let mut options = OpenOptions::new();
+        options.append(true).mode(0o600);
+        let (kind, new) = match place {
+            Place::Stream => (Kind::Stream(options.open(&path).or_fail(Exit::CannotCreate, fail)?), true),
+            Place::File(path) => {
+                let file = options.read(true).create(true).open(path).or_fail(Exit::CannotCreate, fail)?;
+                let new = is_empty(&file);
+                if !new {
+                    mend(&file, value, notes)?;
+                }
+                (Kind::File(file), new)
+            }
+        };
+        Ok(Self { kind, name: value.to_owned(), new })
+    }
+
+    /// Writes the header line, unless the file has one: another run may have written it meanwhile.
+    pub(super) fn begin(&mut self, header: &str) -> Result<bool> {
+        let wanted = std::mem::take(&mut self.new);
+        let Kind::File(file) = &self.kind else {
+            if wanted {
+                self.write(header)?;
+            }
+            return Ok(wanted);
+        };
+        let _ = file.lock();
+        let wanted = wanted && is_empty(file);
+        let result = if wanted { stdio::write_all(file, line_bytes(header).as_slice()) } else { Ok(()) };
+        let _ = file.unlock();
+        result.or_fail(Exit::Io, || format!("transcript {}", self.name))?;
+        Ok(wanted)
+    }
+
+    /// Writes one line with its line break.
+    pub(super) fn write(&mut self, line: &str) -> Result<()> {
+        let bytes = line_bytes(line);
+        match &self.kind {
+            Kind::Stdout => match stdio::Stream::Out.write_all(&bytes) {
+                Err(error) if stdio::reader_gone(&error) => {
+                    Err(Failure::new(Exit::Signal(signal_hook::consts::SIGPIPE), "stdout: nobody reads it"))
+                }
+                result => result.or_fail(Exit::Io, || "stdout"),
+            },
+            Kind::Stream(file) => {
+                stdio::write_all(file, &bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
+            }
+            Kind::File(file) => {
+                let locked = file.lock().is_ok();
+                let result = stdio::write_all(file, &bytes);
+                if locked {
+                    let _ = file.unlock();
+                }
+                result.or_fail(Exit::Io, || format!("transcript {}", self.name))
+            }
+        }
+    }
+}
+
+fn is_empty(file: &File) -> bool {
+    file.metadata().is_ok_and(|m| m.len() == 0)
+}
+
+fn line_bytes(line: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(line.len() + 1);
+    bytes.extend_from_slice(line.as_bytes());
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Looks at a file that is not empty: it must be a transcript, and a torn last line of it is completed or removed.
+fn mend(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
+    let _ = file.lock();
+    let outcome = mend_locked(file, name, notes);
+    let _ = file.unlock();
+    outcome
+}
+
+fn mend_locked(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
+    let fail = || format!("transcript {name}");
+    if !first_line_is_header(file).or_fail(Exit::CannotCreate, fail)? {
+        let message = format!("transcript {name}: not a {} file, left untouched", super::SCHEMA);
+        return Err(Failure::new(Exit::CannotCreate, message));
+    }
+    let length = file.metadata().or_fail(Exit::CannotCreate, fail)?.len();
+    let tail = torn_tail(file, length).or_fail(Exit::CannotCreate, fail)?;
+    if !tail.is_empty() {
+        if serde_json::from_slice::<Value>(&tail).is_ok() {
+            stdio::write_all(file, b"\n").or_fail(Exit::Io, fail)?;
+            notes.push(format!("transcript {name}: completed the last line"));
+        } else {
+            file.set_len(length - tail.len() as u64).or_fail(Exit::Io, fail)?;
+            notes.push(format!("transcript {name}: removed a torn last line of {} bytes", tail.len()));
+        }
+    }
+    Ok(())
+}
+
+fn first_line_is_header(mut file: &File) -> std::io::Result<bool> {
+    let mut head = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(64 << 10).read_to_end(&mut head)?;
+    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+    let header: Value = serde_json::from_slice(line).unwrap_or_default();
+    Ok(header["type"] == "session" && header["schema"] == super::SCHEMA)
+}
+
+/// The bytes after the last line break.
+fn torn_tail(mut file: &File, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut tail = Vec::new();
+    let mut at = length;
+    while at > 0 {
+        let size = at.min(64 << 10);
+        at -= size;
+        let mut block = vec![0; usize::try_from(size).unwrap_or(0)];
+        file.seek(SeekFrom::Start(at))?;
+        file.read_exact(&mut block)?;
+        let start = memchr::memrchr(b'\n', &block).map_or(0, |i| i + 1);
+        tail.splice(0..0, block[start..].iter().copied());
+        if start > 0 {
+            break;
+        }
+    }
+    Ok(tail)
+}

@@ -1,0 +1,18 @@
+//! Faults of the world around a run, from the tables of `reliability.md`, that no other file provokes: limits of
+//! the system, odd files, hostile model output. None may hang, crash, lie or leave something behind.
+
+mod files;
+mod model;
+mod system;
+
+use serde_json::Value;
+
+use crate::support::tools::results;
+use crate::support::wire::ToolOutput;
+use crate::support::{Api, Flux};
+
+/// Has the model make one call; gives its result.
+#[track_caller]
+fn call(prepare: impl FnOnce(Flux) -> Flux, name: &str, arguments: Value) -> ToolOutput {
+    results(Api::Anthropic, prepare, &[(name, arguments)]).remove(0)
+}

@@ -1,0 +1,117 @@
+//! The committed man pages and completions are what the command line gives today. With `FLUX_REGENERATE=1` this
+//! writes them anew instead of comparing.
+
+use std::fs;
+use std::path::Path;
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+use flux::base::exit::TABLE;
+use flux::cli::args::Cli;
+
+fn check(path: &str, content: &[u8]) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("FLUX_REGENERATE").is_some() {
+        fs::write(&file, content).expect("the generated file");
+        return;
+    }
+    let committed = fs::read(&file).unwrap_or_default();
+    assert!(committed == content, "{path} is not up to date: FLUX_REGENERATE=1 cargo test generated");
+}
+
+#[test]
+fn generated_completions_are_those_of_the_command_line() {
+    use clap_complete::{Shell, generate};
+    for (shell, path) in [
+        (Shell::Bash, "completions/flux.bash"),
+        (Shell::Zsh, "completions/_flux"),
+        (Shell::Fish, "completions/flux.fish"),
+    ] {
+        let mut content = Vec::new();
+        generate(shell, &mut Cli::command(), "flux", &mut content);
+        check(path, &content);
+    }
+}
+
+#[test]
+fn generated_man_pages_are_those_of_the_command_line() {
+    let mut command = Cli::command().disable_help_flag(true);
+    command.build();
+    let page = |command: &clap::Command, name: &str| {
+        let man = Man::new(command.clone())
+            .title(name.to_owned())
+            .date("2026-11-24")
+            .source(concat!("flux ", env!("CARGO_PKG_VERSION")));
+        let mut out = Vec::new();
+        man.render(&mut out).expect("rendered");
+        out
+    };
+    let mut main = page(&command, "flux");
+    main.extend(exit_status());
+    main.extend(environment());
+    check("man/flux.1", &main);
+    let ask = command.find_subcommand("ask").expect("ask").clone().name("flux-ask").bin_name("flux ask");
+    let mut content = page(&ask, "flux-ask");
+    content.extend(exit_status());
+    content.extend(environment());
+    check("man/flux-ask.1", &content);
+}
+
+/// EXIT STATUS, from the table that the program itself uses.
+fn exit_status() -> Vec<u8> {
+    let mut roff = Roff::new();
+    roff.control("SH", ["EXIT STATUS"]);
+    for row in TABLE {
+        roff.control("TP", []);
+        roff.text([bold(row.code)]);
+        let again = if row.again.is_empty() { String::new() } else { format!(" (run again: {})", row.again) };
+        roff.text([roman(format!("{}{again}", row.meaning))]);
+    }
+    let mut out = Vec::new();
+    roff.to_writer(&mut out).expect("rendered");
+    out
+}
+
+const ENVIRONMENT: &[(&str, &str)] = &[
+    (
+        "ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, OPENAI_API_KEY, …",
+        "The providers' keys; 'flux models' lists the variables.",
+    ),
+    ("ANTHROPIC_BASE_URL, OPENAI_BASE_URL", "The providers' addresses, as their own SDKs read them."),
+    ("OLLAMA_HOST", "Where Ollama listens."),
+    (
+        "FLUX_MODEL, FLUX_…",
+        "Any long flag that may stand in the configuration file and gives no rights, addresses or keys: FLUX_MAX_TURNS=10.",
+    ),
+    (
+        "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY",
+        "As curl reads them; this machine itself is always reached directly.",
+    ),
+    ("SSL_CERT_FILE, SSL_CERT_DIR", "Certificates to trust instead of the bundled ones."),
+    ("NO_COLOR, CLICOLOR_FORCE", "Colour on stderr."),
+    ("XDG_CONFIG_HOME", "Where flux/config and flux/profiles/NAME lie; ~/.config without it."),
+];
+
+/// ENVIRONMENT and FILES.
+fn environment() -> Vec<u8> {
+    let mut roff = Roff::new();
+    roff.control("SH", ["ENVIRONMENT"]);
+    for (names, text) in ENVIRONMENT {
+        roff.control("TP", []);
+        roff.text([bold(*names)]);
+        roff.text([roman(*text)]);
+    }
+    roff.control("SH", ["FILES"]);
+    for (name, text) in [
+        ("~/.config/flux/config", "Flags, one or more a line, split as a shell splits words; # begins a comment."),
+        ("~/.config/flux/profiles/NAME", "The same, for --profile NAME."),
+    ] {
+        roff.control("TP", []);
+        roff.text([bold(name)]);
+        roff.text([roman(text)]);
+    }
+    let mut out = Vec::new();
+    roff.to_writer(&mut out).expect("rendered");
+    out
+}

@@ -1,0 +1,186 @@
+//! What is tried again, how often, after how long; and what never is.
+
+use std::time::Duration;
+
+use super::meet;
+use crate::support::reply::Framing;
+use crate::support::{Api, End, Reply, for_each_wire};
+
+/// An error that asks for a wait of one millisecond.
+fn busy(api: Api, status: u16) -> Reply {
+    api.error(status, "some_error", "busy").header("retry-after-ms", "1")
+}
+
+#[test]
+fn temporary_failures_are_tried_again_with_the_same_request() {
+    for_each_wire(|api| {
+        for status in [408, 409, 425, 429, 500, 502, 503, 504, 522, 524, 529] {
+            let (run, server) = meet(api, vec![busy(api, status), api.text("done")], &[]);
+            let run = run.code(0).stdout("done\n").stderr("");
+            let requests = server.requests();
+            assert!(requests[0].body == requests[1].body, "{status}");
+            assert_eq!(run.transcript().result()["retries"], 1, "{status}");
+        }
+    });
+}
+
+#[test]
+fn refusals_for_good_are_not_tried_again() {
+    for_each_wire(|api| {
+        for (status, code) in
+            [(400, 69), (401, 77), (402, 77), (403, 77), (404, 69), (413, 65), (422, 69), (418, 69), (451, 69)]
+        {
+            let (run, _server) = meet(api, vec![busy(api, status)], &[]);
+            let _ = run.failure(code, 1);
+        }
+        let (run, _server) = meet(api, vec![api.error(429, "insufficient_quota", "no money")], &[]);
+        let _ = run.failure(77, 1);
+    });
+}
+
+#[test]
+fn the_number_of_retries_is_the_users() {
+    for (retries, replies) in [("0", 1), ("1", 2), ("2", 3)] {
+        let all = (0..replies).map(|_| busy(Api::Chat, 503)).collect();
+        let (run, server) = meet(Api::Chat, all, &["--retries", retries]);
+        let run = run.failure(75, 1);
+        assert_eq!(server.requests().len(), replies);
+        assert_eq!(run.transcript().result()["retries"], replies - 1);
+    }
+}
+
+#[test]
+fn the_default_is_four_retries() {
+    let all = (0..5).map(|_| busy(Api::Chat, 503)).collect();
+    let (run, server) = meet(Api::Chat, all, &[]);
+    let _ = run.failure(75, 1);
+    assert_eq!(server.requests().len(), 5);
+}
+
+#[test]
+fn the_first_wait_is_a_second_with_jitter() {
+    let (run, server) =
+        meet(Api::Chat, vec![Api::Chat.error(503, "x", "busy"), Api::Chat.text("done")], &["--retries", "1"]);
+    let _ = run.code(0);
+    let requests = server.requests();
+    let wait = requests[1].at - requests[0].at;
+    assert!(wait >= Duration::from_millis(490) && wait < Duration::from_millis(2000), "{wait:?}");
+}
+
+#[test]
+fn retry_after_is_obeyed_in_seconds_milliseconds_and_up_to_a_minute() {
+    for (name, value, least) in
+        [("retry-after", "1", 990), ("retry-after", "1.2", 1190), ("retry-after-ms", "1100", 1090)]
+    {
+        let busy = Api::Chat.error(429, "x", "busy").header(name, value);
+        let (run, server) = meet(Api::Chat, vec![busy, Api::Chat.text("done")], &["--retries", "1"]);
+        let _ = run.code(0);
+        let requests = server.requests();
+        let wait = requests[1].at - requests[0].at;
+        assert!(
+            wait >= Duration::from_millis(least) && wait < Duration::from_millis(3000),
+            "{name}: {value}: {wait:?}"
+        );
+    }
+    let (run, _server) = meet(Api::Chat, vec![Api::Chat.error(429, "x", "busy").header("retry-after", "3600")], &[]);
+    let run = run.failure(75, 1);
+    let says = ["3600", "1h", "60m", "60 min"].iter().any(|wait| run.err().contains(wait));
+    let _ = run.check(says, "the line should say how long to wait");
+}
+
+#[test]
+fn a_retry_date_counts_from_the_servers_own_clock() {
+    let date = |seconds: u32| format!("Wed, 01 Jan 2020 00:00:{seconds:02} GMT");
+    let busy =
+        |after: u32| Api::Chat.error(429, "x", "busy").header("date", date(10)).header("retry-after", date(after));
+    for (after, least, most) in [(12, 1900, 3500), (5, 0, 1600)] {
+        let (run, server) = meet(Api::Chat, vec![busy(after), Api::Chat.text("done")], &["--retries", "1"]);
+        let _ = run.code(0);
+        let requests = server.requests();
+        let wait = requests[1].at - requests[0].at;
+        assert!(wait >= Duration::from_millis(least) && wait < Duration::from_millis(most), "{after}: {wait:?}");
+    }
+    let far = Api::Chat.error(429, "x", "busy").header("date", date(10));
+    let far = far.header("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT");
+    let (run, _server) = meet(Api::Chat, vec![far], &[]);
+    let _ = run.failure(75, 1);
+}
+
+#[test]
+fn the_server_may_forbid_or_ask_for_a_retry() {
+    for_each_wire(|api| {
+        let (run, _server) = meet(api, vec![busy(api, 503).header("x-should-retry", "false")], &[]);
+        let _ = run.failure(75, 1);
+        let replies = vec![busy(api, 400).header("x-should-retry", "true"), api.text("done")];
+        let (run, _server) = meet(api, replies, &[]);
+        let _ = run.code(0).stdout("done\n");
+    });
+}
+
+#[test]
+fn a_cut_reply_is_tried_again_as_long_as_nothing_was_shown() {
+    for_each_wire(|api| {
+        for end in [End::Close, End::Reset, End::CutInChunk] {
+            let cut = || api.text("half the answer").cut_after_event("half").end(end);
+            let (run, _server) = meet(api, vec![cut(), api.text("the answer")], &["--retries", "1"]);
+            let _ = run.code(0).stdout("the answer\n").stderr("");
+        }
+        let cut = api.text("half the answer").cut_after_event("half").end(End::Reset);
+        let (run, _server) = meet(api, vec![cut], &["--stream"]);
+        let run = run.code(75).stderr_has("(exit 75)");
+        let shown = run.out().starts_with("half");
+        let _ = run.check(shown, "what was shown stays");
+    });
+}
+
+#[test]
+fn an_error_in_the_stream_is_judged_as_its_status_would_be() {
+    let event = |kind: &str| {
+        let error = serde_json::json!({"type": "error", "error": {"type": kind, "message": "in the stream"}});
+        Reply::sse(format!("event: error\ndata: {error}\n\n"))
+    };
+    let (run, _server) =
+        meet(Api::Anthropic, vec![event("overloaded_error"), Api::Anthropic.text("done")], &["--retries", "1"]);
+    let _ = run.code(0).stdout("done\n");
+    let (run, _server) = meet(Api::Anthropic, vec![event("invalid_request_error")], &[]);
+    let _ = run.failure(69, 1);
+    let (run, _server) = meet(Api::Anthropic, vec![event("overloaded_error")], &["--retries", "0"]);
+    let _ = run.failure(75, 1);
+}
+
+#[test]
+fn a_kept_connection_that_turns_out_dead_is_reopened_and_not_counted() {
+    for_each_wire(|api| {
+        let call = || api.calls(&[(&api.id(1), "list_files", serde_json::json!({}))]).close_silently();
+        let (run, server) = meet(api, vec![call(), api.text("done")], &["--retries", "0"]);
+        let run = run.code(0).stdout("done\n").stderr("");
+        assert_eq!(server.connections(), 2);
+        assert_eq!(run.transcript().result()["retries"], 0);
+        let framed = api.calls(&[(&api.id(1), "list_files", serde_json::json!({}))]).framing(Framing::Eof);
+        let (run, server) = meet(api, vec![framed, api.text("done")], &["--retries", "0"]);
+        let _ = run.code(0).stdout("done\n").stderr("");
+        assert_eq!(server.connections(), 2);
+    });
+}
+
+#[test]
+fn retries_use_the_connection_that_is_there() {
+    let replies = vec![busy(Api::Chat, 503), busy(Api::Chat, 429), Api::Chat.text("done")];
+    let (run, server) = meet(Api::Chat, replies, &[]);
+    let _ = run.code(0);
+    assert_eq!(server.connections(), 1);
+}
+
+#[test]
+fn nobody_listening_is_a_temporary_failure_with_a_hint_on_loopback() {
+    let flux = crate::support::ask().key(Api::Chat).args([
+        "--base-url",
+        "http://127.0.0.1:1/v1",
+        "-m",
+        "m",
+        "--retries",
+        "0",
+        "p",
+    ]);
+    let _ = flux.run().failure(75, 1).stderr_has("is the server running?");
+}

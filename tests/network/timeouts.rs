@@ -1,0 +1,92 @@
+//! Waiting: per byte, in all, and none after Ctrl-C.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::meet;
+use crate::support::{Api, End, Flux, Reply, Server, for_each_wire};
+
+#[test]
+fn a_stalled_reply_ends_at_the_idle_timeout_before_and_after_the_first_byte() {
+    for_each_wire(|api| {
+        let stalls = [
+            Reply::sse("").delay(Duration::from_secs(4)),
+            Reply::sse("").end(End::Stall),
+            api.text("some text").cut_after("some").end(End::Stall),
+        ];
+        for stall in stalls {
+            let (run, _server) = meet(api, vec![stall], &["--idle-timeout", "1s", "--retries", "0"]);
+            let run = run.failure(75, 1);
+            assert!(
+                run.elapsed >= Duration::from_millis(900) && run.elapsed < Duration::from_secs(3),
+                "{:?}",
+                run.elapsed
+            );
+        }
+    });
+}
+
+#[test]
+fn a_stalled_reply_is_tried_again() {
+    let stall = Reply::sse(": hello\n\n").end(End::Stall);
+    let (run, _server) =
+        meet(Api::Chat, vec![stall, Api::Chat.text("done")], &["--idle-timeout", "1s", "--retries", "1"]);
+    let _ = run.code(0).stdout("done\n");
+}
+
+#[test]
+fn comments_and_pings_keep_a_reply_alive() {
+    let mut reply = Api::Chat.text("done");
+    reply.body = [": keep-alive\n\n".repeat(6).as_bytes(), &reply.body].concat();
+    let reply = reply.chunk(14).drip(Duration::from_millis(60));
+    let (run, _server) = meet(Api::Chat, vec![reply], &["--idle-timeout", "1s"]);
+    let _ = run.code(0).stdout("done\n").stderr("");
+}
+
+#[test]
+fn a_drip_without_end_is_ended_by_the_timeout_of_the_run() {
+    let reply = Reply::sse(": x\n".repeat(200)).chunk(4).drip(Duration::from_millis(100));
+    let (run, _server) = meet(Api::Chat, vec![reply], &["--timeout", "1s"]);
+    let run = run.failure(124, 1).stderr_has("--timeout");
+    assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
+    assert_eq!(run.transcript().result()["exit_code"], 124);
+}
+
+#[test]
+fn the_timeout_of_the_run_also_ends_the_wait_before_a_retry() {
+    let busy = Api::Chat.error(503, "x", "busy").header("retry-after", "30");
+    let (run, _server) = meet(Api::Chat, vec![busy], &["--timeout", "1s"]);
+    let run = run.check(true, "");
+    assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
+    let code = run.code;
+    let _ = run.check(code == Some(124) || code == Some(75), "exit 124 was expected").stdout("");
+}
+
+#[test]
+fn control_c_ends_the_wait_before_a_retry_at_once() {
+    let busy = Api::Chat.error(503, "x", "busy").header("retry-after", "30");
+    let server = Server::script(Api::Chat, [busy]);
+    let run = Flux::to(&server).transcript().arg("p").start();
+    server.log().wait_for_requests(1);
+    std::thread::sleep(Duration::from_millis(200));
+    let start = Instant::now();
+    run.signal(Signal::INT);
+    let run = run.wait().signal(2).stdout("");
+    assert!(start.elapsed() < Duration::from_millis(800), "{:?}", start.elapsed());
+    assert_eq!(run.transcript().result()["exit_code"], 130);
+}
+
+#[test]
+fn control_c_ends_a_stalled_read_at_once() {
+    for_each_wire(|api| {
+        let server = Server::script(api, [api.text("text").cut_after("te").end(End::Stall)]);
+        let run = Flux::to(&server).transcript().arg("p").start();
+        server.log().wait_for_requests(1);
+        std::thread::sleep(Duration::from_millis(200));
+        let start = Instant::now();
+        run.signal(Signal::TERM);
+        let _ = run.wait().signal(15).stdout("");
+        assert!(start.elapsed() < Duration::from_millis(800), "{:?}", start.elapsed());
+    });
+}

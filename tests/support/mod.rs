@@ -1,0 +1,31 @@
+//! What all tests stand on: a hermetic runner for the binary, a scripted server, and the services' strictness.
+
+pub mod events;
+pub mod flux;
+pub mod growth;
+pub mod http;
+pub mod log;
+pub mod reply;
+pub mod run;
+pub mod server;
+pub mod strict;
+pub mod strict_anthropic;
+pub mod strict_chat;
+pub mod strict_responses;
+pub mod sys;
+pub mod tools;
+pub mod transcript;
+pub mod wait;
+pub mod wire;
+
+#[cfg(test)]
+mod server_tests;
+#[cfg(test)]
+mod strict_tests;
+
+pub use flux::{Flux, Run, ask, flux};
+pub use log::Request;
+pub use reply::{End, Reply};
+pub use server::Server;
+pub use transcript::Transcript;
+pub use wire::{Api, for_each_wire};
