@@ -8,6 +8,8 @@ mod protocol;
 mod replies;
 mod tools;
 
+use crate::support::say;
+
 /// The rows that these tests cover.
 const COVERED: &[&str] = &[
     "P-01", "P-02", "P-03", "P-04", "P-05", "P-06", "P-07", "P-08", "P-09", "P-10", "P-11", "P-12", "P-13", "P-14",
@@ -32,5 +34,5 @@ fn regression_ids_are_counted_and_each_has_a_test() {
         let named = sources.lines().any(|line| line.starts_with("/// ") && line.contains(id));
         assert!(named, "no test says {mark}");
     }
-    println!("regressions: {} ids covered: {}", COVERED.len(), COVERED.join(" "));
+    say(&format!("regressions: {} ids covered: {}", COVERED.len(), COVERED.join(" ")));
 }

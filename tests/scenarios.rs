@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::scenario_checks as checks;
 use crate::support::reply::Framing;
-use crate::support::{Api, End, Flux, Reply, Run, Server};
+use crate::support::{Api, End, Flux, Reply, Run, Server, say};
 
 /// Bytes a write, with the way in which the body's end is marked.
 const SIZES: [(Option<usize>, Framing); 4] =
@@ -126,7 +126,7 @@ fn report(done: Vec<String>, failures: &[String]) {
     let in_file: BTreeSet<String> = all().into_iter().map(|s| s.name).collect();
     assert_eq!(names, in_file, "the scenarios run are not those in the file");
     assert_eq!(names.len(), 144);
-    println!("scenarios: {} of {}, {runs} runs, {} failed", names.len(), in_file.len(), failures.len());
+    say(&format!("scenarios: {} of {}, {runs} runs, {} failed", names.len(), in_file.len(), failures.len()));
     assert!(failures.is_empty(), "{}", failures.join("\n========\n"));
 }
 

@@ -29,3 +29,9 @@ pub use reply::{End, Reply};
 pub use server::Server;
 pub use transcript::Transcript;
 pub use wire::{Api, for_each_wire};
+
+/// Says a figure on stderr, past the capture of the test harness: the reader of a log wants it.
+pub fn say(line: &str) {
+    use std::io::Write as _;
+    std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("stderr");
+}
