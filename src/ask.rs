@@ -1,19 +1,22 @@
 //! Floor 5: the command `flux ask`: settings become parts, the agent runs, the answer is written, the run ends.
 
 use std::any::Any;
+use std::collections::HashSet;
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::ArgMatches;
 use serde_json::{Value, json};
+use signal_hook::consts::SIGPIPE;
 
-use crate::agent::{Agent, Limits};
+use crate::agent::{Agent, Limits, Totals};
 use crate::base::clock;
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::secret::Redactor;
 use crate::base::signals;
-use crate::base::stop::Stopper;
+use crate::base::stop::{Stop, Stopper};
 use crate::base::text;
 use crate::base::tty::Terminals;
 use crate::chat::Conversation;
@@ -25,7 +28,7 @@ use crate::help;
 use crate::report::{Answer, AnswerFile, Messages};
 use crate::sinks::Sinks;
 use crate::tools::{Toolbox, Workspace, reading_tools};
-use crate::transcript::{Context, Recorder, RunResult, Target, Totals, UsageLine};
+use crate::transcript::{Context, Recorder, RunResult, Target, UsageLine};
 use crate::wire::RequestHead;
 
 /// Runs `flux ask` with these arguments.
@@ -34,7 +37,7 @@ pub fn run(matches: &ArgMatches, words: &[OsString], terminals: Terminals) -> Ex
     let settings = match Settings::resolve(matches, words, terminals) {
         Ok(settings) => settings,
         Err(failure) => {
-            Messages::default().error(&failure.to_string(), failure.exit.code());
+            Messages::default().error(&failure);
             return failure.exit;
         }
     };
@@ -54,7 +57,7 @@ pub fn run(matches: &ArgMatches, words: &[OsString], terminals: Terminals) -> Ex
 /// A panic that reached the top.
 #[must_use]
 pub fn bug(panic: &(dyn Any + Send)) -> Exit {
-    Messages::default().error(&bug_message(panic), Exit::Software.code());
+    Messages::default().error(&Failure::new(Exit::Software, bug_message(panic)));
     Exit::Software
 }
 
@@ -67,8 +70,11 @@ fn bug_message(panic: &(dyn Any + Send)) -> String {
 /// one of these phrases.
 fn for_people(settings: &Settings, terminals: Terminals) -> Option<Exit> {
     let all = terminals.stdin && terminals.stdout && terminals.stderr;
-    let Instruction::Given { words: Some(words), file: None } = &settings.input.instruction else { return None };
-    if !all || !settings.input.files.is_empty() {
+    let Instruction::Given { words: Some(words), file: None, literal: false } = &settings.input.instruction else {
+        return None;
+    };
+    let plain = settings.output.format == Format::Text && settings.output.file.is_none();
+    if !all || !plain || !settings.input.files.is_empty() {
         return None;
     }
     let answer = match words.as_str() {
@@ -123,11 +129,13 @@ impl Run {
     fn work(&mut self) -> Result<String> {
         let stop = Stopper::new(self.settings.limits.timeout).or_fail(Exit::Os, || "no descriptor left")?;
         signals::watch(stop.clone()).or_fail(Exit::Os, || "no thread left")?;
+        enforce_deadline(&stop).or_fail(Exit::Os, || "no thread left")?;
+        self.sinks.answer.stop_with(stop.clone());
         self.open_outputs()?;
         let terminal = self.settings.output.terminals.stdin;
         input::check(&self.settings.input, terminal)?;
         let chosen = model::choose(&self.settings, &stop, &mut self.sinks.messages)?;
-        self.keep_secret(&chosen);
+        self.sinks.redact(&Redactor::new(&chosen.secrets));
         let opening = input::gather(&self.settings.input, terminal, &stop, &mut self.sinks.messages)?;
         model::check_window(&chosen, &opening)?;
         self.ask(&chosen, opening, &stop)
@@ -149,7 +157,11 @@ impl Run {
         }
         if let Some(value) = &output.transcript {
             let mut notes = Vec::new();
-            targets.push(Target::open(value, root, &mut notes)?);
+            let target = Target::open(value, root, &mut notes)?;
+            if target.is_stdin() {
+                return Err(Failure::new(Exit::NoInput, "stdin: is the transcript itself"));
+            }
+            targets.push(target);
             for note in notes {
                 self.sinks.messages.note(note);
             }
@@ -159,13 +171,6 @@ impl Run {
         Ok(())
     }
 
-    fn keep_secret(&mut self, chosen: &Chosen) {
-        let redactor = Redactor::new(&chosen.secrets);
-        self.sinks.messages.redactor = redactor.clone();
-        self.sinks.recorder.redact(redactor.clone());
-        self.sinks.redactor = redactor;
-    }
-
     fn ask(&mut self, chosen: &Chosen, opening: Opening, stop: &Stopper) -> Result<String> {
         let toolbox = self.toolbox()?;
         let system = system_prompt(&self.settings, &opening.system, &toolbox);
@@ -173,7 +178,7 @@ impl Run {
         record_opening(&mut self.sinks.recorder, &self.settings, &head, &opening)?;
         let client = chosen.client(&self.settings, stop)?;
         let limits = self.limits(chosen)?;
-        let conversation = Conversation::new(system.clone(), opening.message);
+        let conversation = Conversation::new(opening.message);
         let mut agent = Agent {
             client,
             wire: chosen.wire,
@@ -184,13 +189,15 @@ impl Run {
             limits,
             stop: stop.clone(),
             totals: Totals::default(),
+            redactor: self.sinks.messages.redactor.clone(),
+            ids: HashSet::new(),
             last_text: String::new(),
             last_stop: None,
         };
         self.sinks.asked(chosen);
         let result = agent.run(conversation, &mut self.sinks);
         self.summary = Summary { totals: agent.totals, text: agent.last_text, stop_reason: agent.last_stop };
-        result.map(|reply| reply.text())
+        result
     }
 
     fn toolbox(&mut self) -> Result<Toolbox> {
@@ -220,7 +227,8 @@ impl Run {
         Ok(limits)
     }
 
-    /// Writes what is owed to stdout, stderr and the transcript, in that order of importance.
+    /// Writes what is owed: the answer, the result object, the transcript's last line, and on failure the line on
+    /// stderr. The code that it returns is the one that holds for all of it.
     fn end(mut self, outcome: Result<String>) -> Exit {
         self.sinks.messages.clear_status();
         let (answer, mut failure) = match outcome {
@@ -234,9 +242,20 @@ impl Run {
         if let Err(error) = written {
             failure = failure.filter(|_| answer.is_none()).or(Some(error));
         }
+        let gone = failure.as_ref().is_some_and(|failure| failure.exit == Exit::Signal(SIGPIPE));
+        if self.settings.output.format == Format::Json && !gone {
+            let line = self.sinks.recorder.result_line(&self.result(answer.as_deref(), failure.as_ref()));
+            failure = failure.or(self.sinks.answer.json(&line).err());
+        }
+        let result = self.result(answer.as_deref(), failure.as_ref());
+        let mut recorder = std::mem::replace(&mut self.sinks.recorder, Recorder::new(Vec::new()));
+        let late = recorder.result(result, |failure| self.result(answer.as_deref(), Some(failure)));
+        let failure = failure.or(late);
         let exit = failure.as_ref().map_or(Exit::Ok, |failure| failure.exit);
-        let result = self.result(exit, answer, failure.as_ref());
-        let exit = self.write_result(&result, exit, failure);
+        if let Some(failure) = failure.filter(|failure| !matches!(failure.exit, Exit::Signal(_))) {
+            let name = self.error_name();
+            self.sinks.messages.error_about(&name, &failure);
+        }
         self.sinks.say_denials();
         self.say_totals(exit);
         exit
@@ -249,27 +268,28 @@ impl Run {
     }
 
     fn write_answer(&mut self, answer: &str) -> Result<()> {
-        let answer = self.sinks.redactor.clean(answer).into_owned();
         if let Some(file) = &self.file {
+            let answer = self.sinks.messages.redactor.clean(answer);
             return file.write(&format!("{}\n", answer.trim_end_matches('\n')));
         }
         match self.settings.output.format {
-            Format::Text => self.sinks.whole_answer(&answer),
+            Format::Text => self.sinks.whole_answer(answer),
             Format::Json | Format::Jsonl => Ok(()),
         }
     }
 
-    fn result(&self, exit: Exit, answer: Option<String>, failure: Option<&Failure>) -> RunResult {
+    fn result(&self, answer: Option<&str>, failure: Option<&Failure>) -> RunResult {
+        let exit = failure.map_or(Exit::Ok, |failure| failure.exit);
         let totals = &self.summary.totals;
         let error = failure.map(|failure| {
             let class = failure.class.unwrap_or(exit.status());
-            json!({"class": class, "message": self.sinks.redactor.clean(&failure.to_string())})
+            json!({"class": class, "message": self.sinks.messages.redactor.clean(&failure.to_string())})
         });
         RunResult {
             status: exit.status(),
             exit_code: exit.code(),
             stop_reason: self.summary.stop_reason.clone(),
-            result: answer.unwrap_or_else(|| self.summary.text.clone()),
+            result: answer.unwrap_or(&self.summary.text).to_owned(),
             turns: totals.turns,
             tool_calls: totals.tool_calls,
             retries: totals.retries,
@@ -281,31 +301,11 @@ impl Run {
         }
     }
 
-    /// The result line, the result object, and on failure the line on stderr. Returns the code that holds.
-    fn write_result(&mut self, result: &RunResult, exit: Exit, failure: Option<Failure>) -> Exit {
-        let mut failure = failure;
-        if self.settings.output.format == Format::Json && !matches!(exit, Exit::Signal(signal_hook::consts::SIGPIPE)) {
-            let line = format!("{}\n", self.sinks.recorder.result_line(result));
-            if let Err(error) = Answer::line(&line) {
-                failure = failure.or(Some(error));
-            }
-        }
-        if let Err(error) = self.sinks.recorder.result(result) {
-            failure = failure.or(Some(error));
-        }
-        let Some(failure) = failure else { return exit };
-        if !matches!(failure.exit, Exit::Signal(_)) {
-            let name = self.error_name();
-            self.sinks.messages.error(&format!("{name}{failure}"), failure.exit.code());
-        }
-        failure.exit
-    }
-
     /// Runs side by side share one stderr: the line says which file it is about.
     fn error_name(&self) -> String {
         let file = self.settings.output.file.as_ref().map(|file| file.display().to_string());
         let first = || self.settings.input.files.iter().find(|file| *file != "-").cloned();
-        file.or_else(first).map_or_else(String::new, |name| format!("{name}: "))
+        file.or_else(first).unwrap_or_default()
     }
 
     fn say_totals(&mut self, exit: Exit) {
@@ -322,6 +322,20 @@ impl Run {
             exit.code(),
         ));
     }
+}
+
+/// How long a run that is told to end may take for it.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Ends a run that its deadline finds where nothing can be told to end: opening a pipe, connecting, waiting for a lock.
+fn enforce_deadline(stop: &Stopper) -> std::io::Result<()> {
+    let Some(left) = stop.remaining() else { return Ok(()) };
+    let watch = move || {
+        clock::pause(left + GRACE);
+        Messages::default().error(&Stop::Deadline.into());
+        signal_hook::low_level::exit(Exit::Timeout.code().into())
+    };
+    std::thread::Builder::new().name("deadline".to_owned()).stack_size(64 << 10).spawn(watch).map(drop)
 }
 
 /// The transcript's context and user lines.

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use crate::base::exit::Exit;
+use crate::base::failure::Failure;
 use crate::base::stdio::{self, Stream};
 use crate::base::text;
 use crate::cli;
 use crate::cli::args::Shell;
+use crate::report::Messages;
 use crate::tools;
 use crate::wire::{models, providers};
 
@@ -35,7 +37,7 @@ pub fn print(text: &str) -> Exit {
         Ok(()) => Exit::Ok,
         Err(error) if stdio::reader_gone(&error) => Exit::Signal(signal_hook::consts::SIGPIPE),
         Err(error) => {
-            let _ = Stream::Err.write_all(format!("flux: stdout: {error} (exit 74)\n").as_bytes());
+            Messages::default().error(&Failure::new(Exit::Io, format!("stdout: {error}")));
             Exit::Io
         }
     }
@@ -50,10 +52,8 @@ pub fn topic(name: Option<&str>) -> Exit {
         Some("permissions") => print(PERMISSIONS),
         Some(name) if cli::command().find_subcommand(name).is_some() => print(&command_help(name)),
         Some(other) => {
-            let other = text::line(other).into_owned();
-            let message =
-                format!("flux: no help on '{other}': exit-codes, permissions, ask, models, completions (exit 2)\n");
-            let _ = Stream::Err.write_all(message.as_bytes());
+            let message = format!("no help on '{other}': exit-codes, permissions, ask, models, completions");
+            Messages::default().error(&Failure::new(Exit::Usage, message));
             Exit::Usage
         }
     }
@@ -87,8 +87,7 @@ pub fn models() -> String {
     let price = |n: Option<f64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
     for model in models::MODELS {
         let name = format!("{}/{}", model.provider, model.id);
-        let wire =
-            model.wire.or_else(|| providers::named(model.provider).map(|provider| provider.wire)).unwrap_or_default();
+        let wire = providers::named(model.provider).map_or("", |provider| provider.wire);
         let (input, output) =
             (price(model.price.as_ref().map(|p| p.rates.input)), price(model.price.as_ref().map(|p| p.rates.output)));
         let _ = writeln!(

@@ -28,7 +28,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 
 use base::exit::Exit;
-use base::stdio::Stream;
+use base::failure::Failure;
 use base::tty::Terminals;
 use cli::args::{Cli, Command};
 
@@ -71,7 +71,7 @@ fn complain(error: &clap::Error, words: &[OsString]) -> Exit {
     let mut message = cli::config::first_line(error);
     if matches!(error.kind(), ErrorKind::InvalidSubcommand | ErrorKind::UnknownArgument)
         && let Some(word) = words.first().and_then(|word| word.to_str())
-        && word != "ask"
+        && cli::command().find_subcommand(word).is_none()
         && !word.starts_with('-')
     {
         let prompt = words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ");
@@ -79,6 +79,6 @@ fn complain(error: &clap::Error, words: &[OsString]) -> Exit {
     } else if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         "no command: flux ask 'WHAT TO DO', or flux --help".clone_into(&mut message);
     }
-    let _ = Stream::Err.write_all(format!("flux: {} (exit 2)\n", base::text::line(&message)).as_bytes());
+    report::Messages::default().error(&Failure::new(Exit::Usage, message));
     Exit::Usage
 }

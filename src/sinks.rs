@@ -8,7 +8,7 @@ use crate::chat::{Conversation, Entry, Part, Reply, ToolCall, ToolResult};
 use crate::cli::args::Format;
 use crate::cli::model::Chosen;
 use crate::cli::settings::OutputSettings;
-use crate::client::{self, Listener};
+use crate::client::Listener;
 use crate::report::{Answer, Messages};
 use crate::transcript::Recorder;
 use crate::wire::{ApiError, Attempt, Cost, Delta};
@@ -20,9 +20,8 @@ pub struct Sinks {
     pub messages: Messages,
     /// The transcript.
     pub recorder: Recorder,
-    /// Keeps secrets out of the answer.
-    pub redactor: Redactor,
-    answer: Answer,
+    /// stdout.
+    pub answer: Answer,
     stream: bool,
     writes_stdout: bool,
     debug: bool,
@@ -47,7 +46,6 @@ impl Sinks {
         Self {
             messages,
             recorder: Recorder::new(Vec::new()),
-            redactor: Redactor::default(),
             answer: Answer::new(output.terminals.stdout),
             stream: output.stream && output.format == Format::Text && output.file.is_none(),
             writes_stdout: output.file.is_none() || output.format != Format::Text,
@@ -55,6 +53,13 @@ impl Sinks {
             denials: None,
             names: Names::default(),
         }
+    }
+
+    /// Secrets that nothing may hold.
+    pub fn redact(&mut self, redactor: &Redactor) {
+        self.messages.redactor = redactor.clone();
+        self.recorder.redact(redactor.clone());
+        self.answer.redact(redactor.clone());
     }
 
     /// Whether this run writes anything to stdout.
@@ -110,6 +115,8 @@ impl Listener for Sinks {
         match delta {
             Delta::Text(text) if self.stream && !text.is_empty() => {
                 self.messages.clear_status();
+                // A status line would wipe out what stands on the terminal's line.
+                self.messages.status = false;
                 self.answer.piece(text)?;
                 Ok(true)
             }
@@ -156,7 +163,7 @@ impl Observer for Sinks {
         self.messages.status(format!("{} turn {turn} …", self.names.model));
         if self.debug {
             let (role, preview) = last_message(conversation);
-            self.messages.debug(format!("Continuing with {} messages in history", client::messages(conversation)));
+            self.messages.debug(format!("Continuing with {} messages in history", conversation.messages()));
             self.messages.debug(format!("Last message role: {role}"));
             self.messages.debug(format!("Last message content preview: {preview}"));
         }

@@ -1,7 +1,9 @@
 //! Faults of the world around a run, from the tables of `reliability.md`, that no other file provokes: limits of
 //! the system, odd files, hostile model output. None may hang, crash, lie or leave something behind.
 
+mod endings;
 mod files;
+mod leaks;
 mod model;
 mod system;
 

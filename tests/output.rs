@@ -1,5 +1,6 @@
 //! Section 2 of the contract: what stands on stdout and stderr, and what is written to files.
 
+mod descriptors;
 mod files;
 mod format;
 mod stream;

@@ -1,15 +1,17 @@
 //! Running the tool calls of one turn: neighbours that only read run side by side, all others one by one, and
 //! every call gets exactly one result, in call order.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::limits::reached;
 use super::repeats::{Repeats, key};
-use super::{Agent, Observer, stopped};
+use super::{Agent, Observer};
 use crate::base::clock;
 use crate::base::failure::{Failure, Result};
-use crate::chat::{Reply, ToolCall, ToolResult};
+use crate::base::secret::Redactor;
+use crate::chat::{Block, Reply, ToolCall, ToolResult};
 use crate::tools::Toolbox;
 
 /// Calls of one turn beyond this number are answered with an error.
@@ -38,19 +40,19 @@ impl Agent<'_> {
             let answers = self.run_batch(batch, repeats);
             for (call, result) in batch.iter().zip(&answers) {
                 repeats.note(call, result.is_error);
-                self.count(result);
+                self.totals.count(result);
                 observer.tool_result(call, result)?;
             }
             results.extend(answers);
         }
         for call in &calls[allowed..] {
             let result = beyond(ending.is_some());
-            self.count(&result);
+            self.totals.count(&result);
             observer.tool_result(call, &result)?;
             results.push(result);
         }
         match (self.stop.stopped(), ending) {
-            (Some(stop), _) => Err(stopped(stop)),
+            (Some(stop), _) => Err(stop.into()),
             (None, Some((_, failure))) => Err(failure),
             (None, None) => Ok(results),
         }
@@ -58,12 +60,26 @@ impl Agent<'_> {
 
     /// Records that the calls of a turn which did not end in tool use were not run.
     pub(super) fn answer_without_running(&mut self, reply: &Reply, observer: &mut dyn Observer) -> Result<()> {
-        for call in reply.tools() {
-            let result = ToolResult::error("not_run", "not run: the turn did not end in a request for tools");
-            self.count(&result);
+        for (call, result) in reply.tools().zip(not_run(reply)) {
+            self.totals.count(&result);
             observer.tool_result(call, &result)?;
         }
         Ok(())
+    }
+
+    /// Gives a call whose id another call has a new one.
+    pub(super) fn make_ids_unique(&mut self, reply: &mut Reply) {
+        for block in &mut reply.blocks {
+            let Block::Tool(call) = block else { continue };
+            let own = call.id.clone();
+            let mut number = 2;
+            while !self.ids.insert(call.id.clone()) {
+                call.id = format!("{own}_{number}");
+                // The author's own form holds the old id.
+                call.seal = None;
+                number += 1;
+            }
+        }
     }
 
     /// If this turn reaches a limit of the run: how many of its calls may still run, and the failure to come.
@@ -88,9 +104,9 @@ impl Agent<'_> {
     }
 
     fn run_batch(&self, calls: &[&ToolCall], repeats: &Repeats) -> Vec<ToolResult> {
-        let (stopper, toolbox) = (&self.stop, self.toolbox);
+        let (stopper, toolbox, redactor) = (&self.stop, self.toolbox, &self.redactor);
         let stop = || stopper.stopped().is_some();
-        let run = |call: &ToolCall| repeats.block(call).unwrap_or_else(|| timed(toolbox, call, &stop));
+        let run = |call: &ToolCall| repeats.block(call).unwrap_or_else(|| timed(toolbox, call, redactor, &stop));
         if let [call] = calls {
             return vec![run(call)];
         }
@@ -114,15 +130,12 @@ impl Agent<'_> {
         let result = |slot: Mutex<Option<ToolResult>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
         slots.into_iter().map(|slot| result(slot).unwrap_or_else(ToolResult::cancelled)).collect()
     }
+}
 
-    fn count(&mut self, result: &ToolResult) {
-        let counts = &mut self.totals.tool_calls;
-        match result {
-            _ if result.detail.denied.is_some() => counts.denied += 1,
-            _ if result.is_error => counts.error += 1,
-            _ => counts.ok += 1,
-        }
-    }
+/// The results of a turn whose calls must not run.
+pub(super) fn not_run(reply: &Reply) -> Vec<ToolResult> {
+    let result = || ToolResult::error("not_run", "not run: the turn did not end in a request for tools");
+    reply.tools().map(|_| result()).collect()
 }
 
 type Slot = Mutex<Option<ToolResult>>;
@@ -132,9 +145,12 @@ fn take<'a>(next: &AtomicUsize, calls: &'a [&'a ToolCall], slots: &'a [Slot]) ->
     Some((calls.get(at)?, slots.get(at)?))
 }
 
-fn timed(toolbox: &Toolbox, call: &ToolCall, stop: &(dyn Fn() -> bool + Sync)) -> ToolResult {
+fn timed(toolbox: &Toolbox, call: &ToolCall, redactor: &Redactor, stop: &(dyn Fn() -> bool + Sync)) -> ToolResult {
     let start = clock::now();
     let mut result = if stop() { ToolResult::cancelled() } else { toolbox.call(call, stop) };
+    if let Cow::Owned(clean) = redactor.clean(&result.text) {
+        result.text = clean;
+    }
     result.detail.duration_ms = clock::millis_since(start);
     result
 }

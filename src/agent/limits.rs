@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Agent, stopped};
+use super::Agent;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 use crate::chat::{Conversation, Usage};
-use crate::transcript::Totals;
-use crate::wire::{Cost, cost};
+use crate::wire::cost;
 
 /// When to stop; `None` is no limit.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,12 +27,12 @@ impl Agent<'_> {
     /// Fails if the next request would go over a limit.
     pub(super) fn check_limits(&mut self, conversation: &Conversation) -> Result<()> {
         if let Some(stop) = self.stop.stopped() {
-            return Err(stopped(stop));
+            return Err(stop.into());
         }
         if self.limits.turns.is_some_and(|most| self.totals.turns >= most) {
             return Err(reached(&format!("{} turns", self.totals.turns), "--max-turns"));
         }
-        let used = self.totals.usage.input.unwrap_or(0).saturating_add(self.totals.usage.output.unwrap_or(0));
+        let used = self.totals.tokens;
         if self.limits.run_tokens.is_some_and(|most| used >= most) {
             return Err(reached(&format!("{used} tokens"), "--max-run-tokens"));
         }
@@ -46,7 +45,14 @@ impl Agent<'_> {
         let bytes = self.client.prepare(self.wire, &self.head, conversation);
         let input = Usage { input: Some(bytes / 4), output: Some(0), ..Usage::default() };
         let next = cost(model, &input).map_or(0.0, |cost| cost.total());
-        let spent = self.totals.cost.map_or(0.0, |cost| cost.total());
+        let spent = match self.totals.cost {
+            Some(cost) => cost.total(),
+            None if self.totals.turns == 0 => 0.0,
+            None => {
+                let what = "--max-cost cannot be kept: what the last turn cost is not known";
+                return Err(Failure::new(Exit::Limit, what).class("limit"));
+            }
+        };
         if spent + next > most {
             let what = format!("${spent:.4} spent and about ${next:.4} for the next request");
             return Err(reached(&what, "--max-cost"));
@@ -58,26 +64,4 @@ impl Agent<'_> {
 /// A limit of the run was reached.
 pub(super) fn reached(what: &str, flag: &str) -> Failure {
     Failure::new(Exit::Limit, format!("the limit is reached after {what}: raise {flag}")).class("limit")
-}
-
-impl Totals {
-    /// Adds a turn.
-    pub(super) fn add(&mut self, usage: &Usage, cost: Option<Cost>) {
-        let sum = |a: Option<u64>, b: Option<u64>| match (a, b) {
-            (None, None) => None,
-            (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
-        };
-        let total = &mut self.usage;
-        total.input = sum(total.input, usage.input);
-        total.cache_read = sum(total.cache_read, usage.cache_read);
-        total.cache_write = sum(total.cache_write, usage.cache_write);
-        total.output = sum(total.output, usage.output);
-        total.reasoning = sum(total.reasoning, usage.reasoning);
-        self.cost = match (self.cost, cost) {
-            (None, cost) if self.turns == 0 => cost,
-            (Some(a), Some(b)) => Some(a + b),
-            // One turn of unknown price makes the sum unknown: never a guess.
-            _ => None,
-        };
-    }
 }

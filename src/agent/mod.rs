@@ -4,17 +4,21 @@
 mod calls;
 mod limits;
 mod repeats;
+mod totals;
+
+use std::collections::HashSet;
 
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
-use crate::base::stop::{Stop, Stopper};
-use crate::chat::{Conversation, Reply, StopReason, ToolCall, ToolResult};
+use crate::base::secret::Redactor;
+use crate::base::stop::Stopper;
+use crate::chat::{Conversation, Reply, StopReason, ToolCall, ToolResult, Usage};
 use crate::client::{Client, Failed, Listener};
 use crate::tools::Toolbox;
-use crate::transcript::Totals;
-use crate::wire::{ApiError, Attempt, Cost, Delta, ErrorClass, Model, RequestHead, Wire, cost};
+use crate::wire::{ApiError, Attempt, Cost, Delta, Model, RequestHead, Wire, cost};
 
 pub use limits::Limits;
+pub use totals::Totals;
 
 use repeats::Repeats;
 
@@ -62,6 +66,10 @@ pub struct Agent<'a> {
     pub stop: Stopper,
     /// What the run has used so far.
     pub totals: Totals,
+    /// Secrets that no tool result may bring to the model.
+    pub redactor: Redactor,
+    /// The ids of all calls so far: some servers repeat theirs, and services refuse that.
+    pub ids: HashSet<String>,
     /// The text of the last turn, for `--partial` and the result line.
     pub last_text: String,
     /// Why the last turn ended, in the server's word.
@@ -78,26 +86,30 @@ impl std::fmt::Debug for Agent<'_> {
 const MOST_PAUSES: u32 = 10;
 
 impl Agent<'_> {
-    /// Runs the loop to its end and returns the turn that answers.
+    /// Runs the loop to its end and returns the answer.
     ///
     /// # Errors
     /// A limit, a refusal, a stop or a failure ended the run before an answer.
-    pub fn run(&mut self, mut conversation: Conversation, observer: &mut dyn Observer) -> Result<Reply> {
+    pub fn run(&mut self, mut conversation: Conversation, observer: &mut dyn Observer) -> Result<String> {
         let mut repeats = Repeats::default();
         let mut pauses = 0;
+        let mut before = String::new();
         loop {
             self.check_limits(&conversation)?;
             let reply = self.ask(&conversation, observer)?;
             match reply.stop {
                 StopReason::ToolUse => {
+                    before.clear();
                     let results = self.run_calls(&reply, &mut repeats, observer)?;
                     conversation.push(reply.resolve(results));
                 }
                 StopReason::Pause if pauses < MOST_PAUSES => {
                     pauses += 1;
-                    conversation.push(reply.resolve(Vec::new()));
+                    before.push_str(&reply.text());
+                    let results = calls::not_run(&reply);
+                    conversation.push(reply.resolve(results));
                 }
-                _ => return self.judge(reply),
+                _ => return self.judge(&reply).map(|text| before + &text),
             }
         }
     }
@@ -106,45 +118,56 @@ impl Agent<'_> {
     fn ask(&mut self, conversation: &Conversation, observer: &mut dyn Observer) -> Result<Reply> {
         let turn = self.totals.turns + 1;
         observer.request(turn, conversation)?;
-        let mut counted = Counted { observer, retries: 0 };
+        let mut counted = Counted { observer, attempts: Vec::new() };
         let result = self.client.respond(turn, self.wire, &self.head, conversation, &mut counted);
-        self.totals.retries += counted.retries;
+        let attempts = counted.attempts;
+        self.totals.retries += attempts.len().saturating_sub(1) as u64;
+        for (usage, estimate) in &attempts {
+            self.totals.add(usage, self.cost(usage), *estimate);
+        }
         match result {
-            Ok(reply) => {
-                self.account(&reply, observer, None)?;
+            Ok(mut reply) => {
+                self.make_ids_unique(&mut reply);
+                self.record(&reply, observer, None)?;
                 self.totals.turns += 1;
                 Ok(reply)
             }
             Err(Failed::Api(error, partial)) => {
-                if partial.blocks.is_empty() && partial.usage == crate::chat::Usage::default() {
-                    return Err(failure(&error));
-                }
-                self.account(&partial, observer, Some(&error))?;
-                Err(failure(&error))
+                self.record_partial(&partial, observer, &error)?;
+                Err(Failure::from(&error))
             }
-            Err(Failed::Stopped(stop)) => Err(stopped(stop)),
+            Err(Failed::Stopped(stop, error, partial)) => {
+                self.record_partial(&partial, observer, &error)?;
+                Err(stop.into())
+            }
             Err(Failed::Sink(failure)) => Err(failure),
         }
     }
 
-    fn account(&mut self, reply: &Reply, observer: &mut dyn Observer, error: Option<&ApiError>) -> Result<()> {
-        let cost = self.cost(reply);
-        self.totals.add(&reply.usage, cost);
+    /// What had arrived of a reply that failed, if anything.
+    fn record_partial(&mut self, partial: &Reply, observer: &mut dyn Observer, error: &ApiError) -> Result<()> {
+        if partial.blocks.is_empty() && partial.usage == Usage::default() {
+            return Ok(());
+        }
+        self.record(partial, observer, Some(error))
+    }
+
+    fn record(&mut self, reply: &Reply, observer: &mut dyn Observer, error: Option<&ApiError>) -> Result<()> {
         self.last_text = reply.text();
         self.last_stop.clone_from(&reply.raw_stop);
-        observer.reply(reply, cost, error)?;
+        observer.reply(reply, self.cost(&reply.usage), error)?;
         if error.is_some() || reply.stop != StopReason::ToolUse {
             self.answer_without_running(reply, observer)?;
         }
         Ok(())
     }
 
-    fn cost(&self, reply: &Reply) -> Option<Cost> {
-        if self.free { Some(Cost::default()) } else { self.model.and_then(|model| cost(model, &reply.usage)) }
+    fn cost(&self, usage: &Usage) -> Option<Cost> {
+        if self.free { Some(Cost::default()) } else { self.model.and_then(|model| cost(model, usage)) }
     }
 
     /// Decides whether a turn without tool calls is an answer.
-    fn judge(&self, reply: Reply) -> Result<Reply> {
+    fn judge(&self, reply: &Reply) -> Result<String> {
         let limit = |what: String| Err(Failure::new(Exit::Limit, what).class("limit"));
         match reply.stop {
             StopReason::Length => {
@@ -160,50 +183,15 @@ impl Agent<'_> {
             _ if reply.text().trim().is_empty() => {
                 Err(Failure::new(Exit::Declined, "the model answered nothing").class("empty"))
             }
-            _ => Ok(reply),
+            _ => Ok(reply.text()),
         }
     }
 }
 
-/// A run that was stopped from outside.
-#[must_use]
-pub fn stopped(stop: Stop) -> Failure {
-    match stop {
-        Stop::Deadline => Failure::new(Exit::Timeout, "the time is up: raise --timeout").class("timeout"),
-        Stop::Signal(number) => Failure::new(Exit::from(stop), format!("signal {number}")).class("signal"),
-    }
-}
-
-/// What a failed request means for the run.
-fn failure(error: &ApiError) -> Failure {
-    let exit = match error.class {
-        ErrorClass::Auth | ErrorClass::Permission | ErrorClass::Quota => Exit::NoPermission,
-        ErrorClass::NotFound | ErrorClass::BadRequest => Exit::Unavailable,
-        ErrorClass::ContextLength | ErrorClass::TooLarge => Exit::Data,
-        ErrorClass::Refusal => Exit::Declined,
-        ErrorClass::Protocol | ErrorClass::Tls => Exit::Protocol,
-        ErrorClass::RateLimit
-        | ErrorClass::Overloaded
-        | ErrorClass::Server
-        | ErrorClass::Network
-        | ErrorClass::Timeout
-        | ErrorClass::Truncated
-        | ErrorClass::Empty => Exit::Temporary,
-    };
-    let status = error.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
-    let wait = match error.retry_after {
-        Some(wait) if exit == Exit::Temporary && wait.as_secs() > 60 => {
-            format!("; the server asks to wait {} s", wait.as_secs())
-        }
-        _ => String::new(),
-    };
-    Failure::new(exit, format!("{}{status}{wait}", error.message)).class(error.class.word())
-}
-
-/// Counts the attempts beyond the first on their way to the observer.
+/// Keeps the usage of every attempt, with an estimate of its tokens, on its way to the observer.
 struct Counted<'a> {
     observer: &'a mut dyn Observer,
-    retries: u64,
+    attempts: Vec<(Usage, u64)>,
 }
 
 impl Listener for Counted<'_> {
@@ -212,7 +200,8 @@ impl Listener for Counted<'_> {
     }
 
     fn attempt(&mut self, attempt: &Attempt) -> Result<()> {
-        self.retries = u64::from(attempt.attempt) - 1;
+        let billed = attempt.error.is_none() || attempt.usage != Usage::default();
+        self.attempts.push((attempt.usage, if billed { attempt.estimated_tokens } else { 0 }));
         self.observer.attempt(attempt)
     }
 }

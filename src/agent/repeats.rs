@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde_json::Value;
+
 use crate::chat::{Arguments, ToolCall, ToolResult};
 
 /// How often a call may fail before it is not run any more.
@@ -42,9 +44,21 @@ impl Repeats {
 /// What makes two calls the same.
 pub(super) fn key(call: &ToolCall) -> (String, String) {
     let arguments = match &call.arguments {
-        // Parsed, so that blanks do not make a difference.
-        Arguments::Object(raw) => serde_json::from_str::<serde_json::Value>(raw.get()).unwrap_or_default().to_string(),
+        // Blanks and the order of keys make no difference.
+        Arguments::Object(raw) => sorted(serde_json::from_str(raw.get()).unwrap_or_default()).to_string(),
         Arguments::Broken { text, .. } => text.clone(),
     };
     (call.name.clone(), arguments)
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let mut entries: Vec<_> = object.into_iter().map(|(key, value)| (key, sorted(value))).collect();
+            entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+            Value::Object(entries.into_iter().collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(sorted).collect()),
+        scalar => scalar,
+    }
 }

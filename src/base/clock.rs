@@ -9,6 +9,11 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Sleeps. For threads that only watch: everything that works sleeps by `Stopper`.
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// Milliseconds since `start`.
 #[must_use]
 pub fn millis_since(start: Instant) -> u64 {

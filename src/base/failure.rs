@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::exit::Exit;
+use super::stop::Stop;
 
 /// A failure that ends the run.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub struct Failure {
     pub exit: Exit,
     /// What failed and why.
     pub reason: anyhow::Error,
+    /// Further lines for people, below the first.
+    pub advice: &'static str,
     /// The kind of failure for the transcript, where it has a finer name than the exit code.
     pub class: Option<&'static str>,
 }
@@ -22,7 +25,7 @@ impl Failure {
     /// A failure with its message.
     #[must_use]
     pub fn new(exit: Exit, message: impl fmt::Display + fmt::Debug + Send + Sync + 'static) -> Self {
-        Self { exit, reason: anyhow::Error::msg(message), class: None }
+        Self { exit, reason: anyhow::Error::msg(message), advice: "", class: None }
     }
 
     /// Names the kind of failure for the transcript.
@@ -32,11 +35,27 @@ impl Failure {
         self
     }
 
+    /// Adds lines for people, below the first.
+    #[must_use]
+    pub fn advice(mut self, lines: &'static str) -> Self {
+        self.advice = lines;
+        self
+    }
+
     /// Says what was being done.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display + Send + Sync + 'static) -> Self {
         self.reason = self.reason.context(what);
         self
+    }
+}
+
+impl From<Stop> for Failure {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Deadline => Self::new(Exit::Timeout, "the time is up: raise --timeout").class("timeout"),
+            Stop::Signal(number) => Self::new(Exit::from(stop), format!("signal {number}")).class("signal"),
+        }
     }
 }
 
@@ -57,6 +76,6 @@ pub trait OrFail<T> {
 
 impl<T, E: Into<anyhow::Error>> OrFail<T> for std::result::Result<T, E> {
     fn or_fail<W: fmt::Display + Send + Sync + 'static>(self, exit: Exit, what: impl FnOnce() -> W) -> Result<T> {
-        self.map_err(|error| Failure { exit, reason: error.into().context(what()), class: None })
+        self.map_err(|error| Failure { exit, reason: error.into().context(what()), advice: "", class: None })
     }
 }

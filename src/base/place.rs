@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use super::env;
 use super::exit::Exit;
 use super::failure::{Failure, OrFail as _, Result};
 
@@ -13,38 +14,60 @@ use super::failure::{Failure, OrFail as _, Result};
 pub enum Place {
     /// A regular file that is there or will be, with all links followed.
     File(PathBuf),
-    /// A device, FIFO or descriptor: opened and written, never replaced.
+    /// An open descriptor of this process.
+    Descriptor(i32),
+    /// A device, FIFO or socket: opened and written, never replaced.
     Stream,
 }
 
 impl Place {
-    /// Finds the place. A symlink that lies beneath `root` and leads out of it is refused.
+    /// Finds the place. A path beneath `root` that links lead out of it is refused.
     ///
     /// # Errors
     /// There can be no file of that name.
     pub fn resolve(name: &Path, root: Option<&Path>) -> Result<Self> {
         let fail = || name.display().to_string();
+        let refuse = |why: &str| Err(Failure::new(Exit::CannotCreate, format!("{}: {why}", name.display())));
+        if let Some(number) = descriptor(name) {
+            return Ok(Self::Descriptor(number));
+        }
         if let Ok(metadata) = fs::metadata(name) {
-            let kind = metadata.file_type();
-            if kind.is_dir() {
-                return Err(Failure::new(Exit::CannotCreate, format!("{}: is a directory", name.display())));
+            if metadata.is_dir() {
+                return refuse("is a directory");
             }
-            if !kind.is_file() || is_descriptor(name) {
+            if !metadata.is_file() {
                 return Ok(Self::Stream);
             }
         }
         let target = follow(name).or_fail(Exit::CannotCreate, fail)?;
+        let Some(file_name) = target.file_name().filter(|_| !name.as_os_str().as_encoded_bytes().ends_with(b"/"))
+        else {
+            return refuse("not a file's name");
+        };
         let leads_to = directory(&target).canonicalize().or_fail(Exit::CannotCreate, fail)?;
-        let lies_in = directory(name).canonicalize().or_fail(Exit::CannotCreate, fail)?;
         if let Some(root) = root
-            && lies_in.starts_with(root)
+            && lexical(name).starts_with(root)
             && !leads_to.starts_with(root)
         {
-            let message = format!("{}: the link leads out of {}", name.display(), root.display());
-            return Err(Failure::new(Exit::CannotCreate, message));
+            return refuse(&format!("a link leads out of {}", root.display()));
         }
-        Ok(Self::File(leads_to.join(target.file_name().unwrap_or_default())))
+        Ok(Self::File(leads_to.join(file_name)))
     }
+}
+
+/// The absolute path as it is written, links not followed.
+fn lexical(name: &Path) -> PathBuf {
+    let mut path = env::current_dir().and_then(|dir| dir.canonicalize().ok()).unwrap_or_default();
+    for part in name.components() {
+        match part {
+            Component::ParentDir => {
+                path.pop();
+            }
+            Component::CurDir => {}
+            part => path.push(part),
+        }
+    }
+    path
 }
 
 /// The directory that a path lies in.
@@ -53,9 +76,15 @@ pub fn directory(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn is_descriptor(path: &Path) -> bool {
-    let standard = matches!(path.to_str(), Some("/dev/stdout" | "/dev/stderr"));
-    standard || path.starts_with("/dev/fd") || path.starts_with("/proc/self/fd")
+/// The number of an open descriptor that a path stands for.
+fn descriptor(path: &Path) -> Option<i32> {
+    match path.to_str()? {
+        "/dev/stdin" => Some(0),
+        "/dev/stdout" => Some(1),
+        "/dev/stderr" => Some(2),
+        path => path.strip_prefix("/dev/fd/").or_else(|| path.strip_prefix("/proc/self/fd/"))?.parse().ok(),
+    }
+    .filter(|number| *number >= 0)
 }
 
 /// Follows links, also one whose target does not exist yet.

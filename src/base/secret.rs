@@ -51,6 +51,16 @@ impl Redactor {
         Self { forms }
     }
 
+    /// How much of `text` can be shown before more of it comes: its end may be the beginning of a secret.
+    #[must_use]
+    pub fn settled(&self, text: &str) -> usize {
+        let longest = self.forms.first().map_or(0, String::len);
+        let first = text.ceil_char_boundary(text.len().saturating_sub(longest.saturating_sub(1)));
+        let begins =
+            |at: &usize| text.get(*at..).is_some_and(|tail| self.forms.iter().any(|form| form.starts_with(tail)));
+        (first..text.len()).find(begins).unwrap_or(text.len())
+    }
+
     /// `text` with `[REDACTED]` in place of every secret.
     #[must_use]
     pub fn clean<'a>(&self, text: &'a str) -> Cow<'a, str> {
@@ -91,6 +101,14 @@ mod tests {
             assert_eq!(redactor.clean(&format!("a {form} b")), "a [REDACTED] b");
         }
         assert_eq!(format!("{secret:?}"), "(redacted)");
+    }
+
+    #[test]
+    fn a_key_that_comes_in_pieces_is_held_back_until_it_is_whole() {
+        let redactor = Redactor::new([&Secret::new("sk-CANARY".to_owned())]);
+        assert_eq!(redactor.settled("the key sk-CAN"), 8);
+        assert_eq!(redactor.settled("the key sk-CANARY!"), 18);
+        assert_eq!(redactor.settled("é"), 2);
     }
 
     #[test]

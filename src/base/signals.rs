@@ -2,21 +2,27 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 use super::stop::Stopper;
 
-/// Watches SIGINT, SIGTERM and, unless it was ignored at the start (`nohup`), SIGHUP on a thread of its own.
+/// How long a run that a signal has asked to end may take for it.
+const GRACE: Duration = Duration::from_millis(400);
+
+/// Watches SIGINT, SIGTERM and SIGHUP on a thread of its own, but none that was ignored at the start (`nohup`, a
+/// background job of a shell).
 ///
 /// # Errors
 /// No thread or no descriptor is left.
 pub fn watch(stop: Stopper) -> io::Result<()> {
-    let mut wanted = vec![SIGINT, SIGTERM];
-    if !ignored(SIGHUP) {
-        wanted.push(SIGHUP);
+    let ignored = mask("SigIgn:");
+    if mask("SigBlk:") != 0 {
+        unblock();
     }
+    let wanted = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
     // A file size limit is to be an error of the write, not a death.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;
     let mut signals = Signals::new(wanted)?;
@@ -25,6 +31,12 @@ pub fn watch(stop: Stopper) -> io::Result<()> {
             if !stop.signal(number) {
                 die(number);
             }
+            // What cannot be told to end (opening a pipe, connecting) must not hold up the end of the run.
+            let watch = move || {
+                super::clock::pause(GRACE);
+                die(number)
+            };
+            let _ = std::thread::Builder::new().name("grace".to_owned()).stack_size(64 << 10).spawn(watch);
         }
     })?;
     Ok(())
@@ -39,9 +51,23 @@ pub fn die(number: i32) -> ! {
     signal_hook::low_level::exit(128 + number)
 }
 
-/// Whether `signal` was ignored when the program started.
-fn ignored(signal: i32) -> bool {
+/// Lets signals through that the parent had blocked.
+#[expect(unsafe_code, reason = "no crate at hand changes the signal mask")]
+fn unblock() {
+    // SAFETY: the set is a local that sigemptyset initialises; no other thread runs yet.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            libc::sigaddset(&raw mut set, signal);
+        }
+        libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// A signal mask of this process by its name in the kernel's status, with bit 0 for signal 1.
+fn mask(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map_or("0", str::trim);
-    u64::from_str_radix(mask, 16).is_ok_and(|mask| mask >> (signal - 1) & 1 == 1)
+    let mask = status.lines().find_map(|line| line.strip_prefix(name)).map_or("0", str::trim);
+    u64::from_str_radix(mask, 16).unwrap_or(0)
 }

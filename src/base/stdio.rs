@@ -3,13 +3,17 @@
 //! Rust opens `/dev/null` on standard descriptors that were closed at the start, which would turn a lost answer
 //! into a success. So whether they were open is noted before Rust's runtime starts.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
+
+use super::stop::Stopper;
 
 /// Bit `n` is set if descriptor `n` was closed when the process started.
 static CLOSED: AtomicU8 = AtomicU8::new(0);
@@ -84,15 +88,15 @@ pub fn stdin() -> BorrowedFd<'static> {
     rustix::stdio::stdin()
 }
 
-/// Reads once from stdin; 0 is the end.
+/// Reads once; 0 is the end.
 ///
 /// # Errors
 /// What the system says; interrupted reads are tried again.
-pub fn read_stdin(buffer: &mut [u8]) -> io::Result<usize> {
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
-        match rustix::io::read(stdin(), &mut *buffer) {
+        match rustix::io::read(fd, &mut *buffer) {
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => wait_for(stdin(), PollFlags::IN),
+            Err(Errno::AGAIN) => wait_for(fd, PollFlags::IN),
             other => return other.map_err(io::Error::from),
         }
     }
@@ -142,6 +146,26 @@ impl Stream {
         }
         write_all(self.fd(), bytes)
     }
+
+    /// The same, but a reader that does not read cannot hold up the end of the run.
+    ///
+    /// # Errors
+    /// What the system says; interrupted, if the run was stopped before all was written.
+    pub fn write_until(self, mut bytes: &[u8], stop: &Stopper) -> io::Result<()> {
+        // A pipe that is ready takes this much without blocking (PIPE_BUF).
+        const PIECE: usize = 4096;
+        while !bytes.is_empty() {
+            let (piece, rest) = bytes.split_at(bytes.len().min(PIECE));
+            while !stop.wait_for(Some((self.fd(), PollFlags::OUT)), Duration::from_secs(3600)) {
+                if stop.stopped().is_some() {
+                    return Err(io::ErrorKind::Interrupted.into());
+                }
+            }
+            self.write_all(piece)?;
+            bytes = rest;
+        }
+        Ok(())
+    }
 }
 
 /// Writes all of `bytes` to `fd`, waiting where it is full.
@@ -164,6 +188,25 @@ pub fn write_all(fd: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
 
 fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags) {
     let _ = poll(&mut [PollFd::from_borrowed_fd(fd, flags)], None);
+}
+
+/// An open descriptor of this process by its number, with its own offset, unlike what `/dev/fd/N` opens.
+///
+/// # Errors
+/// It is not open.
+pub fn duplicate(number: i32) -> io::Result<File> {
+    #[expect(unsafe_code, reason = "whether the descriptor is open is the question")]
+    let fd = unsafe { BorrowedFd::borrow_raw(number) };
+    Ok(File::from(rustix::io::fcntl_dupfd_cloexec(fd, 3)?))
+}
+
+/// Whether stdin reads this very file.
+#[must_use]
+pub fn is_stdin(file: &File) -> bool {
+    match (fstat(stdin()), fstat(file)) {
+        (Ok(a), Ok(b)) => !was_closed(0) && (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+        _ => false,
+    }
 }
 
 /// True if the error says that the reader of a pipe has gone.

@@ -71,7 +71,11 @@ impl Stopper {
 
     /// Registers what ends a blocked network read when a signal comes.
     pub fn on_signal(&self, interrupt: impl Fn() + Send + 'static) {
-        *self.inner.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(interrupt));
+        let mut slot = self.inner.interrupt.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.inner.signal.load(Ordering::SeqCst) != 0 {
+            interrupt();
+        }
+        *slot = Some(Box::new(interrupt));
     }
 
     /// Whether and why the run is to end.
@@ -102,20 +106,21 @@ impl Stopper {
         }
     }
 
-    /// Waits until `fd` can be read, the run is to end, or `at_most` is over. Returns true if `fd` can be read.
+    /// Waits until `fd` can be read (or written, by `flags`), the run is to end, or `at_most` is over. Returns true
+    /// if `fd` is ready.
     #[must_use]
-    pub fn wait_for(&self, fd: Option<BorrowedFd<'_>>, at_most: Duration) -> bool {
+    pub fn wait_for(&self, fd: Option<(BorrowedFd<'_>, PollFlags)>, at_most: Duration) -> bool {
         let wait = self.remaining().map_or(at_most, |left| left.min(at_most));
         let wait = Timespec {
             tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: i64::from(wait.subsec_nanos()),
         };
         let woken = PollFd::from_borrowed_fd(self.inner.woken.as_fd(), PollFlags::IN);
-        let Some(fd) = fd else {
+        let Some((fd, flags)) = fd else {
             let _ = poll(&mut [woken], Some(&wait));
             return false;
         };
-        let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN), woken];
+        let mut fds = [PollFd::from_borrowed_fd(fd, flags), woken];
         poll(&mut fds, Some(&wait)).is_ok() && !fds[0].revents().is_empty()
     }
 }

@@ -18,13 +18,32 @@ pub fn suffix(text: &str, limit: usize) -> &str {
 /// `text` in one line, safe for a terminal: control, bidirectional and invisible characters become visible escapes.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {
-    escape(text, |c| c == '\n' || c == '\t' || is_unsafe(c))
+    escape(text, is_hidden)
 }
 
 /// `text` safe for a terminal, with its line breaks and tabs.
 #[must_use]
 pub fn terminal(text: &str) -> Cow<'_, str> {
-    escape(text, is_unsafe)
+    escape(text, |c| c != '\n' && c != '\t' && is_hidden(c))
+}
+
+/// A JSON document safe for a terminal: hidden characters in its strings become escapes that mean the same.
+#[must_use]
+pub fn json(document: &str) -> Cow<'_, str> {
+    if !document.contains(is_hidden) {
+        return Cow::Borrowed(document);
+    }
+    let mut safe = String::with_capacity(document.len() + 16);
+    for c in document.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
 }
 
 fn escape(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -47,12 +66,13 @@ fn escape(text: &str, bad: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// Characters that can move a cursor, change the direction or hide: C0 but line break and tab, DEL, C1,
-/// bidirectional controls, zero-width and tag characters.
-fn is_unsafe(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}'..='\u{200f}' | '\u{2028}'
-            | '\u{2029}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+/// Characters that can move a cursor, change the direction of writing or hide: all controls, bidirectional marks,
+/// zero-width and tag characters.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
 /// Bytes in lower-case hex.
@@ -63,6 +83,23 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
+}
+
+/// The Levenshtein distance: how many characters to insert, delete or replace.
+#[must_use]
+pub fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
 }
 
 /// A number of bytes for people: `512 B`, `3.1 MB`.
@@ -107,6 +144,14 @@ mod tests {
         assert_eq!(line("a\x1b[2Jb\nc"), "a\\x1b[2Jb c");
         assert_eq!(terminal("a\u{9b}b\n\tc\u{202e}"), "a\\x9bb\n\tc\\u{202e}");
         assert!(matches!(line("plain é"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_for_a_terminal_means_the_same() {
+        let document = "{\"a\":\"x\u{9b}\u{e0041}\"}";
+        assert!(!json(document).contains(is_hidden));
+        let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(parse(&json(document)), parse(document));
     }
 
     #[test]

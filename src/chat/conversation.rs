@@ -1,4 +1,4 @@
-//! The conversation: a system prompt and entries that always begin with the user and never hold an open call.
+//! The conversation: entries that always begin with the user and never hold an open call.
 
 use super::{Exchange, StopReason, Turn, UserMessage};
 
@@ -21,27 +21,30 @@ pub enum Entry {
 /// every tool call stands beside its result.
 #[derive(Debug, Clone)]
 pub struct Conversation {
-    system: String,
     entries: Vec<Entry>,
 }
 
 impl Conversation {
-    /// Begins with the system prompt (may be empty) and the user's first message.
+    /// Begins with the user's first message.
     #[must_use]
-    pub fn new(system: String, first: UserMessage) -> Self {
-        Self { system, entries: vec![Entry::User(first)] }
-    }
-
-    /// The system prompt; empty for none.
-    #[must_use]
-    pub fn system(&self) -> &str {
-        &self.system
+    pub fn new(first: UserMessage) -> Self {
+        Self { entries: vec![Entry::User(first)] }
     }
 
     /// All entries in order; the first is the user's.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// How many messages there are, the results of a turn counted as one.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        let of = |entry: &Entry| match entry {
+            Entry::User(_) => 1,
+            Entry::Step { turn, note } => 1 + usize::from(turn.tools().next().is_some() || note.is_some()),
+        };
+        self.entries.iter().map(of).sum()
     }
 
     /// Appends an assistant turn; one that follows a paused turn continues it.

@@ -17,6 +17,8 @@ use crate::base::failure::{Failure, OrFail as _, Result};
 /// Flags that would change the rights or the output of every pipe: command line and profile only.
 const NOT_IN_CONFIG: &[&str] =
     &["allow", "list_tools", "files", "no_stdin", "stdin", "output", "format", "json", "jsonl"];
+/// Flags that choose the files themselves.
+const NOWHERE: &[&str] = &["profile", "no_config"];
 /// What decides where the key goes: not from the environment either, which a directory's tools may set.
 const NOT_IN_ENV: &[&str] = &["base_url", "api_key_cmd", "api_key_file", "api_key_env", "no_config"];
 
@@ -124,15 +126,20 @@ fn trusted(path: &Path, metadata: &std::fs::Metadata) -> Result<()> {
 fn parse_file(path: &Path, text: &str, place: Place) -> Result<Vec<OsString>> {
     let mut all = Vec::new();
     for (line, words) in logical_lines(text).map_err(|line| at(path, line, "a quote is not closed"))? {
+        if words.iter().any(|word| word == "--") {
+            return Err(at(path, line, "'--' is for the command line"));
+        }
         let words: Vec<OsString> = words.into_iter().map(|word| expand_home(&word)).collect();
         let matches = parse(words.clone()).map_err(|error| at(path, line, &unknown(&error)))?;
         if let Some(word) = matches.get_many::<String>("prompt").and_then(|mut words| words.next()) {
             return Err(at(path, line, &format!("only flags may stand here, not '{word}'")));
         }
-        if place == Place::Config
-            && let Some(id) = given(&matches).find(|id| NOT_IN_CONFIG.contains(&id.as_str()))
-        {
-            let message = format!("{} may stand on the command line or in a profile, not here", flag(&id));
+        let forbidden = |id: &String| {
+            NOWHERE.contains(&id.as_str()) || (place == Place::Config && NOT_IN_CONFIG.contains(&id.as_str()))
+        };
+        if let Some(id) = given(&matches).find(forbidden) {
+            let elsewhere = if NOWHERE.contains(&id.as_str()) { "" } else { " or in a profile" };
+            let message = format!("{} may stand on the command line{elsewhere}, not here", flag(&id));
             return Err(at(path, line, &message));
         }
         all.extend(words);
@@ -194,20 +201,24 @@ fn from_env() -> Result<Vec<OsString>> {
         if NOT_IN_CONFIG.contains(&id) || NOT_IN_ENV.contains(&id) || value.is_empty() {
             continue;
         }
-        let Some(word) = env_word(arg, &long, &value, &name)? else { continue };
+        let exists = |flag: &str| ask.get_arguments().any(|arg| arg.get_long() == Some(flag));
+        let Some(word) = env_word(arg, &long, &value, &name, &exists)? else { continue };
         parse(vec![word.clone()]).map_err(|e| Failure::new(Exit::Config, format!("{name}: {}", first_line(&e))))?;
         words.push(word);
     }
     Ok(words)
 }
 
-fn env_word(arg: &Arg, long: &str, value: &str, name: &str) -> Result<Option<OsString>> {
+fn env_word(arg: &Arg, long: &str, value: &str, name: &str, exists: &dyn Fn(&str) -> bool) -> Result<Option<OsString>> {
     if matches!(arg.get_action(), ArgAction::Set | ArgAction::Append) {
         return Ok(Some(format!("--{long}={value}").into()));
     }
     match value {
         "1" | "true" | "yes" | "on" => Ok(Some(format!("--{long}").into())),
-        "0" | "false" | "no" | "off" => Ok(None),
+        "0" | "false" | "no" | "off" => {
+            let opposite = long.strip_prefix("no-").map_or_else(|| format!("no-{long}"), str::to_owned);
+            Ok(exists(&opposite).then(|| format!("--{opposite}").into()))
+        }
         other => Err(Failure::new(Exit::Config, format!("{name}: '{other}' is neither 1 nor 0"))),
     }
 }
@@ -232,12 +243,13 @@ fn unknown(error: &clap::Error) -> String {
     }
 }
 
-/// What clap says, in one line and without its prefix.
+/// What clap says, in one line and without its prefix and usage.
 #[must_use]
 pub fn first_line(error: &clap::Error) -> String {
     let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    let said = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let line = said.map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
 fn at(path: &Path, line: usize, what: &str) -> Failure {

@@ -64,6 +64,10 @@ fn is_custom(provider: &Provider) -> bool {
 fn named(source: &KeySource, stop: &Stopper) -> Result<Secret> {
     match source {
         KeySource::Variable(name) => {
+            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                // Not shown: it may be the key itself.
+                return Err(Failure::new(Exit::Config, "--api-key-env takes the name of a variable"));
+            }
             let missing = || Failure::new(Exit::Config, format!("--api-key-env {name}: the variable is not set"));
             check(&env::var(name).ok_or_else(missing)?, name)
         }
@@ -74,6 +78,9 @@ fn named(source: &KeySource, stop: &Stopper) -> Result<Secret> {
         KeySource::Command(command) => {
             let words = shell_words::split(command).or_fail(Exit::Config, || "--api-key-cmd")?;
             let output = process::output_of(&words, LONGEST, PATIENCE, stop);
+            if let Some(why) = stop.stopped() {
+                return Err(why.into());
+            }
             let output = output.or_fail(Exit::Config, || format!("--api-key-cmd '{command}'"))?;
             check(&String::from_utf8_lossy(&output), "--api-key-cmd")
         }

@@ -10,6 +10,7 @@ use crate::base::failure::{Failure, Result};
 use crate::base::secret::Secret;
 use crate::base::stop::Stopper;
 use crate::client::{Base, Http};
+use crate::wire::ApiError;
 
 /// A server on this machine answers at once, or is not there.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -19,9 +20,14 @@ pub(super) fn ollama_url() -> String {
     let host = env::var("OLLAMA_HOST").unwrap_or_default();
     let host = host.trim().trim_end_matches('/');
     let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
+    let default_port = match host.split_once("://") {
+        Some(("http", _)) => "80",
+        Some(("https", _)) => "443",
+        _ => "11434",
+    };
     let (name, port) = match rest.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => (name, port),
-        _ => (rest, "11434"),
+        _ => (rest, default_port),
     };
     let name = match name {
         "" | "0.0.0.0" => "127.0.0.1",
@@ -42,14 +48,14 @@ pub(super) fn find(http: &dyn Fn(&Base) -> Result<Http>, stop: &Stopper) -> Resu
     ];
     for (name, url, path, is_it) in candidates {
         if let Some(why) = stop.stopped() {
-            return Err(crate::agent::stopped(why));
+            return Err(why.into());
         }
         let base = Base::parse(&url, "OLLAMA_HOST")?;
         if !base.is_loopback() && env::var("OLLAMA_HOST").is_none() {
             continue;
         }
         let http = http(&base)?;
-        if get(&http, &base.at_origin(path), None).as_ref().is_some_and(is_it) {
+        if document(&http, &base, path).as_ref().is_some_and(is_it) {
             let models = models(&http, &base, None)?;
             return Ok(Some((name, base, models)));
         }
@@ -67,16 +73,21 @@ fn is_llamacpp(answer: &Value) -> bool {
 
 /// The models that a server lists, in its order.
 pub(super) fn models(http: &Http, base: &Base, key: Option<&Secret>) -> Result<Vec<String>> {
-    let url = base.join("/models");
-    let answer = get(http, &url, key);
-    let missing = || Failure::new(Exit::Temporary, format!("{url}: no list of models: is the server running?"));
-    let answer = answer.ok_or_else(missing)?;
-    let ids = answer["data"].as_array().into_iter().flatten().filter_map(|model| model["id"].as_str());
-    Ok(ids.map(str::to_owned).collect())
+    let headers = key.map(|key| ("authorization".to_owned(), format!("Bearer {}", key.expose())));
+    let answer = http.get(&base.join("/models"), headers.as_slice(), PATIENCE);
+    let (head, body) = answer.map_err(|error| Failure::from(&error).context(base.shown()))?;
+    if head.status != 200 {
+        return Err(Failure::from(&ApiError::from_response(&head, body.as_bytes())).context(base.shown()));
+    }
+    let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    let listed = answer["data"].as_array().ok_or_else(|| {
+        Failure::new(Exit::Protocol, format!("{}: no list of models: name one with -m", base.shown()))
+    })?;
+    Ok(listed.iter().filter_map(|model| model["id"].as_str()).map(str::to_owned).collect())
 }
 
-fn get(http: &Http, url: &str, key: Option<&Secret>) -> Option<Value> {
-    let headers = key.map(|key| ("authorization".to_owned(), format!("Bearer {}", key.expose())));
-    let (head, body) = http.get(url, headers.as_slice(), PATIENCE).ok()?;
+/// A document at the root of the origin, if it is there.
+fn document(http: &Http, base: &Base, path: &str) -> Option<Value> {
+    let (head, body) = http.get(&base.at_origin(path), &[], PATIENCE).ok()?;
     (head.status == 200).then(|| serde_json::from_str(&body).ok()).flatten()
 }

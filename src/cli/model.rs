@@ -79,6 +79,10 @@ pub fn choose(settings: &Settings, stop: &Stopper, messages: &mut Messages) -> R
         Some(id) => id,
         None => default_model(&server, settings, key.as_ref(), stop)?,
     };
+    if wanted.params.seed.is_some() && server.wire.name() != "openai-chat" {
+        let message = format!("--seed: the {} API has no such option", server.wire.name());
+        return Err(Failure::new(Exit::Usage, message));
+    }
     Ok(settle(server, model_id, key, wanted))
 }
 
@@ -151,8 +155,10 @@ fn named(name: &str, wanted: &ModelSettings) -> Result<(Server, Option<String>)>
     }
     let near = models::nearest(name).iter().map(|model| model.id).collect::<Vec<_>>().join(", ");
     let near = if near.is_empty() { String::new() } else { format!(": did you mean {near}?") };
-    let message = format!("-m {name}: not a listed model{near}; others: PROVIDER/MODEL, or --base-url");
-    Err(Failure::new(Exit::Usage, message))
+    let (exit, from) =
+        if wanted.typed { (Exit::Usage, "") } else { (Exit::Config, " (FLUX_MODEL, profile or config)") };
+    let message = format!("-m {name}{from}: not a listed model{near}; others: PROVIDER/MODEL, or --base-url");
+    Err(Failure::new(exit, message))
 }
 
 fn at_provider(provider: &'static Provider, wanted: &ModelSettings) -> Result<Server> {
@@ -160,12 +166,17 @@ fn at_provider(provider: &'static Provider, wanted: &ModelSettings) -> Result<Se
     let url = url.ok_or_else(|| {
         Failure::new(Exit::Config, format!("{}: it has no common address: add --base-url", provider.name))
     })?;
+    let base = Base::parse(&url, source)?;
     Ok(Server {
         provider,
         name: provider.name.to_owned(),
-        base: Base::parse(&url, source)?,
         wire: known_wire(wanted.wire.as_deref().unwrap_or(provider.wire))?,
-        quirks: provider.quirks,
+        // The newest API version and prompt caching are the service's own.
+        quirks: Quirks {
+            anthropic_service: provider.quirks.anthropic_service && serves(provider, &base),
+            ..provider.quirks
+        },
+        base,
         listed: Vec::new(),
     })
 }
@@ -208,9 +219,8 @@ fn default_choice(settings: &Settings, stop: &Stopper, messages: &mut Messages) 
 }
 
 fn no_key() -> Failure {
-    Failure::new(
-        Exit::Config,
-        "no model named, no key set, and no local server found\n  set ANTHROPIC_API_KEY or OPENAI_API_KEY (or --api-key-cmd 'pass show openai' with -m openai),\n  or start ollama or llama.cpp, or name a server: --base-url URL -m MODEL",
+    Failure::new(Exit::Config, "no model named, no key set, and no local server found").advice(
+        "  set ANTHROPIC_API_KEY or OPENAI_API_KEY (or --api-key-cmd 'pass show openai' with -m openai),\n  or start ollama or llama.cpp, or name a server: --base-url URL -m MODEL",
     )
 }
 
@@ -254,6 +264,7 @@ fn http(base: &Base, settings: &Settings, stop: &Stopper) -> Result<Http> {
     let proxy = ProxyEnv::read(env::var).choose(base.scheme(), base.host()).map(str::to_owned);
     let options = HttpOptions {
         trust: if base.is_https() { trust(network.ca_file.as_deref())? } else { Trust::Bundled },
+        lookup: base.is_name() && proxy.is_none(),
         proxy,
         connect_timeout: Duration::from_secs(10),
         idle_timeout: network.idle_timeout,
@@ -318,7 +329,9 @@ impl Chosen {
             });
         }
         let head = self.head(&settings.model, "", &[]);
-        headers.extend(self.wire.headers(&head).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let own = self.wire.headers(&head).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        // A header of the user's replaces the API's.
+        headers.extend(own.filter(|(name, _)| !settings.network.headers.iter().any(|(given, _)| given == name)));
         let endpoint = self.base.endpoint(self.wire.path(), headers);
         Ok(Client::new(http, endpoint, RetryPolicy { retries: settings.network.retries }, stop.clone()))
     }
@@ -343,7 +356,7 @@ pub fn check_window(chosen: &Chosen, opening: &Opening) -> Result<()> {
         text::count(size * 2 / 7),
         chosen.model_id,
         text::count(window),
-        text::count(window * 3),
+        format_args!("{}k", window * 3 / 1000),
     );
     Err(Failure::new(Exit::Data, message).class("too_large"))
 }

@@ -58,6 +58,8 @@ pub enum Instruction {
         words: Option<String>,
         /// `--prompt-file`
         file: Option<String>,
+        /// The words stood after `--`: they are for the model, whatever they are.
+        literal: bool,
     },
     /// From stdin because of a lone `-`.
     Stdin,
@@ -128,6 +130,8 @@ pub struct OutputSettings {
 pub struct ModelSettings {
     /// `-m`
     pub model: Option<String>,
+    /// The model was named on the command line.
+    pub typed: bool,
     /// `--base-url`
     pub base_url: Option<String>,
     /// `--wire`
@@ -177,6 +181,7 @@ impl Settings {
         let typed = Ask::from_arg_matches(matches).map_err(|e| Failure::new(Exit::Usage, config::first_line(&e)))?;
         check_order(&typed, matches, words)?;
         let (prompt, literal) = (typed.prompt.clone(), is_literal(words));
+        let model_typed = typed.model.model.is_some();
         let mut ask = config::layered(typed, words)?;
         ask.prompt = prompt;
         let output = output(&ask, terminals)?;
@@ -189,7 +194,7 @@ impl Settings {
         Ok(Self {
             input: input(&ask, literal)?,
             output,
-            model: model(&ask)?,
+            model: model(&ask, model_typed)?,
             network: network(&ask)?,
             files,
             secrets: ask.tools.allow.iter().map(|grant| granted(grant)).collect::<Result<_>>()?,
@@ -244,9 +249,9 @@ fn input(ask: &Ask, literal: bool) -> Result<InputSettings> {
                 || !args.files.is_empty()
                 || !ask.tools.allow.is_empty(),
         },
-        [] => Instruction::Given { words: None, file: args.prompt_file.clone() },
+        [] => Instruction::Given { words: None, file: args.prompt_file.clone(), literal },
         _ if words.trim().is_empty() => return Err(usage("the prompt is empty")),
-        _ => Instruction::Given { words: Some(words), file: args.prompt_file.clone() },
+        _ => Instruction::Given { words: Some(words), file: args.prompt_file.clone(), literal },
     };
     let stdin_files = args.files.iter().filter(|file| *file == "-").count();
     if stdin_files > 1 || (stdin_files == 1 && instruction == Instruction::Stdin) {
@@ -278,6 +283,9 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
         let other = if args.output.is_some() { "--output" } else { "--format" };
         return Err(usage(format!("--stream cannot be used with {other}")));
     }
+    if args.transcript.is_some() && args.transcript == args.output {
+        return Err(usage("--transcript and --output name the same file"));
+    }
     if args.transcript.as_deref() == Some("-") && format != Format::Jsonl {
         return Err(usage("--transcript - needs --format jsonl: stdout carries the answer"));
     }
@@ -290,7 +298,8 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
     };
     let plain = format == Format::Text && args.output.is_none();
     Ok(OutputSettings {
-        file: args.output.as_ref().map(PathBuf::from),
+        // As for curl, `-` is stdout.
+        file: args.output.as_ref().filter(|file| *file != "-").map(PathBuf::from),
         stream: args.stream || (terminals.stdout && plain && !args.no_stream),
         partial: args.partial,
         format,
@@ -306,7 +315,7 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
     })
 }
 
-fn model(ask: &Ask) -> Result<ModelSettings> {
+fn model(ask: &Ask, typed: bool) -> Result<ModelSettings> {
     let args = &ask.model;
     let mut extra = Vec::new();
     for param in &args.param {
@@ -320,12 +329,16 @@ fn model(ask: &Ask) -> Result<ModelSettings> {
         let value = RawValue::from_string(value.to_string()).or_fail(Exit::Usage, || format!("--param {key}"))?;
         extra.push((key.to_owned(), value));
     }
+    if args.temperature.is_some_and(|temperature| !temperature.is_finite()) {
+        return Err(usage("--temperature takes a number"));
+    }
     let params = Params { effort: args.effort.clone(), temperature: args.temperature, seed: args.seed, extra };
     if args.wire.is_some() && args.base_url.is_none() && args.model.is_none() {
         return Err(usage("--wire needs --base-url or --model"));
     }
     Ok(ModelSettings {
         model: args.model.clone(),
+        typed,
         base_url: args.base_url.clone(),
         wire: args.wire.clone(),
         params,
@@ -353,12 +366,17 @@ fn network(ask: &Ask) -> Result<NetworkSettings> {
 }
 
 fn header(text: &str) -> Result<(String, String)> {
+    const FRAMING: &[&str] =
+        &["connection", "content-length", "content-type", "expect", "host", "te", "transfer-encoding", "upgrade"];
     const KEYS: &[&str] = &["authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"];
     let (name, value) = text.split_once(':').ok_or_else(|| usage("--header takes 'NAME: VALUE'"))?;
     let (name, value) = (name.trim(), value.trim());
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) || value.chars().any(char::is_control) {
         return Err(usage(format!("--header {name}: not a header")));
+    }
+    if FRAMING.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(usage(format!("--header {name}: flux sets it itself")));
     }
     if KEYS.contains(&name.to_ascii_lowercase().as_str()) {
         return Err(usage(format!("--header {name}: keys come from --api-key-env, --api-key-file or --api-key-cmd")));
@@ -369,6 +387,9 @@ fn header(text: &str) -> Result<(String, String)> {
 /// Where the file tools work. In `/`, the home directory or above it they are offered only if it is named.
 fn files(ask: &Ask) -> Result<Files> {
     let args = &ask.tools;
+    if args.no_tools && !args.allow.is_empty() {
+        return Err(usage("--no-tools contradicts --allow"));
+    }
     if args.no_tools {
         return Ok(Files::Off);
     }
@@ -380,9 +401,10 @@ fn files(ask: &Ask) -> Result<Files> {
         return Ok(Files::Beneath(path));
     }
     let current = env::current_dir().and_then(|dir| dir.canonicalize().ok());
+    let current = current.ok_or_else(|| Failure::new(Exit::Os, "the working directory is gone: cd, or name --root"))?;
     let home = env::home().and_then(|home| home.canonicalize().ok());
-    let narrow = |dir: &PathBuf| dir.parent().is_some() && !home.is_some_and(|home| home.starts_with(dir));
-    Ok(current.filter(narrow).map_or(Files::TooBroad, Files::Beneath))
+    let broad = current.parent().is_none() || home.is_some_and(|home| home.starts_with(&current));
+    Ok(if broad { Files::TooBroad } else { Files::Beneath(current) })
 }
 
 /// `read:PATH`, the one grant there is: a path beneath the root.

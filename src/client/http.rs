@@ -1,4 +1,4 @@
-//! The one door to the network, and the only user of ureq. It moves bytes and names failures; what the bytes mean
+//! The one door to the network. It moves bytes and names failures; what the bytes mean
 //! is the wire's business.
 
 use std::error::Error as _;
@@ -30,6 +30,8 @@ pub struct HttpOptions {
     pub idle_timeout: Duration,
     /// Plain http to other hosts than loopback is allowed, or the URL is of that kind.
     pub plain: bool,
+    /// The host is a name that must be looked up, which takes a thread to limit.
+    pub lookup: bool,
 }
 
 /// A pool of connections with one set of options.
@@ -72,6 +74,11 @@ impl Http {
         let mut response = request.call().map_err(|e| api_error(&e))?;
         let text = response.body_mut().with_config().limit(1 << 20).lossy_utf8(true).read_to_string();
         Ok((reply_head(response.status(), response.headers()), text.map_err(|e| api_error(&e))?))
+    }
+
+    /// The most time without a byte.
+    pub(super) fn idle_timeout(&self) -> Duration {
+        self.options.idle_timeout
     }
 
     fn post(&mut self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ApiError> {
@@ -130,6 +137,7 @@ fn agent(options: &HttpOptions) -> failure::Result<Agent> {
         .accept_encoding("identity")
         .accept("")
         .user_agent(concat!("flux/", env!("CARGO_PKG_VERSION")))
+        .timeout_resolve(options.lookup.then_some(options.connect_timeout))
         .timeout_connect(Some(options.connect_timeout))
         .timeout_per_read(Some(options.idle_timeout))
         .timeout_per_write(Some(options.idle_timeout))
@@ -210,6 +218,21 @@ impl Reading {
             Err(error) => self.end = Some(End::Failed(cut_error(error, self.begun))),
         }
         self.end.is_none()
+    }
+
+    /// Whether an event of the reply has come.
+    pub(super) fn has_event(&self) -> bool {
+        self.reader.has_begun()
+    }
+
+    /// Ends the reading with a failure.
+    pub(super) fn give_up(&mut self, error: ApiError) {
+        self.end = Some(End::Failed(error));
+    }
+
+    /// Whether a byte of the body has come.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// The HTTP status.

@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::base::clock;
 use crate::base::failure::{self, Failure};
 use crate::base::stop::{Stop, Stopper};
-use crate::chat::{Conversation, Entry, Reply, StopReason};
-use crate::wire::{ApiError, Attempt, Delta, Ended, RequestBody, RequestHead, Wire};
+use crate::chat::{Conversation, Reply, StopReason};
+use crate::wire::{ApiError, Attempt, Delta, Ended, ErrorClass, RequestBody, RequestHead, Wire};
 
 pub use http::{Http, HttpOptions};
 pub use proxy::{ProxyEnv, is_loopback};
@@ -40,8 +40,8 @@ pub struct Endpoint {
 pub enum Failed {
     /// The request failed for good; the reply is what had arrived of it.
     Api(ApiError, Box<Reply>),
-    /// The run was stopped from outside.
-    Stopped(Stop),
+    /// The run was stopped from outside; the failure says so, and the reply is what had arrived.
+    Stopped(Stop, ApiError, Box<Reply>),
     /// A sink refused what it was given: nobody reads the answer, or it cannot be written.
     Sink(Failure),
 }
@@ -72,6 +72,9 @@ pub struct Client {
     /// The connection of the last reply, read to its end on a thread so that it can be used again.
     draining: Option<http::Draining>,
 }
+
+/// Keep-alive comments count as bytes; without any event they are believed for so many idle timeouts.
+const KEEP_ALIVES: u32 = 10;
 
 /// How long the next request waits for the rest of the last reply before it takes a new connection.
 const DRAIN: Duration = Duration::from_millis(50);
@@ -109,17 +112,16 @@ impl Client {
             let mut attempt = Attempt {
                 turn,
                 attempt: number,
-                messages: messages(conversation),
+                messages: conversation.messages(),
                 estimated_tokens: bytes / 4,
                 bytes,
                 wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 ..Attempt::default()
             };
-            let (ended, shown) = self.attempt(wire, head, &mut attempt, listener)?;
-            if let Some(stop) = self.stop.stopped()
-                && ended.error.is_some()
-            {
-                return Err(Failed::Stopped(stop));
+            let (mut ended, shown) = self.attempt(wire, head, &mut attempt, listener)?;
+            let stop = self.stop.stopped().filter(|_| ended.error.is_some());
+            if stop.is_some() {
+                ended.error = Some(ApiError::new(ErrorClass::Cancelled, "the run was stopped"));
             }
             attempt.error.clone_from(&ended.error);
             if let Some(error) = &mut attempt.error {
@@ -129,12 +131,15 @@ impl Client {
             attempt.warnings.clone_from(&ended.reply.warnings);
             listener.attempt(&attempt).map_err(Failed::Sink)?;
             let Some(error) = attempt.error else { return Ok(ended.reply) };
+            if let Some(stop) = stop {
+                return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
+            }
             match self.retry.next(&error, number, self.stop.remaining()) {
                 Some(delay) if !shown => wait = delay,
-                _ => return Err(Failed::Api(error, Box::new(ended.reply))),
+                _ => return Err(Failed::Api(self.named(error), Box::new(ended.reply))),
             }
             if let Some(stop) = self.stop.sleep(wait) {
-                return Err(Failed::Stopped(stop));
+                return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
             }
             number += 1;
         }
@@ -149,6 +154,7 @@ impl Client {
         listener: &mut dyn Listener,
     ) -> Result<(Ended, bool), Failed> {
         let start = clock::now();
+        let patience = self.http.idle_timeout() * KEEP_ALIVES;
         let mut tap = Tap { listener, shown: false, refused: None };
         let reading = Reading::start(&mut self.http, &self.endpoint, self.body.bytes(), wire.decoder(head));
         let mut reading = match reading {
@@ -158,8 +164,17 @@ impl Client {
                 return Ok((*ended, false));
             }
         };
-        while tap.refused.is_none() && reading.step(&mut |delta| tap.take(delta)) {
-            attempt.ttft_ms.get_or_insert_with(|| clock::millis_since(start));
+        while tap.refused.is_none() {
+            let more = reading.step(&mut |delta| tap.take(delta));
+            if reading.has_begun() {
+                attempt.ttft_ms.get_or_insert_with(|| clock::millis_since(start));
+            }
+            if !more {
+                break;
+            }
+            if !reading.has_event() && start.elapsed() > patience {
+                reading.give_up(ApiError::new(ErrorClass::Timeout, "nothing but keep-alives came for too long"));
+            }
         }
         attempt.duration_ms = clock::millis_since(start);
         attempt.status = Some(reading.status());
@@ -175,6 +190,15 @@ impl Client {
             Some(failure) => Err(Failed::Sink(failure)),
             None => Ok((ended, tap.shown)),
         }
+    }
+
+    /// Says which host a failure is about.
+    fn named(&self, error: ApiError) -> ApiError {
+        let host = &self.endpoint.host;
+        if error.message.starts_with(host.as_str()) {
+            return error;
+        }
+        ApiError { message: format!("{host}: {}", error.message), ..error }
     }
 
     fn settle_connection(&mut self) {
@@ -200,14 +224,4 @@ impl Tap<'_> {
             }
         }
     }
-}
-
-/// How many messages a conversation has, the results of a turn counted as one.
-#[must_use]
-pub fn messages(conversation: &Conversation) -> usize {
-    let of = |entry: &Entry| match entry {
-        Entry::User(_) => 1,
-        Entry::Step { turn, note } => 1 + usize::from(turn.tools().next().is_some() || note.is_some()),
-    };
-    conversation.entries().iter().map(of).sum()
 }

@@ -34,8 +34,10 @@ impl Trust {
             }
             certificates.extend(found);
         }
-        for entry in directory.map(std::fs::read_dir).into_iter().flatten().flatten().flatten() {
-            if entry.path().is_file() {
+        if let Some(directory) = directory {
+            let entries = std::fs::read_dir(directory);
+            let entries = entries.or_fail(Exit::Config, || format!("SSL_CERT_DIR {}", directory.display()))?;
+            for entry in entries.flatten().filter(|entry| entry.path().is_file()) {
                 certificates.extend(certificates_in(&entry.path()).unwrap_or_default());
             }
         }

@@ -27,12 +27,13 @@ impl Base {
             let source = if source.is_empty() { String::new() } else { format!("{source}: ") };
             Failure::new(Exit::Config, format!("{source}{why}"))
         };
-        let uri: ureq::http::Uri = text.parse().map_err(|_| fail(&format!("'{text}' is not a URL")))?;
+        // The text is not shown: it may hold a password.
+        let uri: ureq::http::Uri = text.parse().map_err(|_| fail("not a URL"))?;
         let scheme = uri.scheme_str().unwrap_or_default().to_ascii_lowercase();
         let default_port = match scheme.as_str() {
             "http" => 80,
             "https" => 443,
-            _ => return Err(fail(&format!("'{text}' is neither http:// nor https://"))),
+            _ => return Err(fail("neither http:// nor https://")),
         };
         let authority = uri.authority().map(ToString::to_string).unwrap_or_default();
         if authority.contains('@') {
@@ -40,11 +41,19 @@ impl Base {
         }
         let host = uri.host().unwrap_or_default().to_ascii_lowercase();
         if host.is_empty() {
-            return Err(fail(&format!("'{text}' has no host")));
+            return Err(fail("a URL without a host"));
         }
         let path = uri.path().trim_end_matches('/');
+        // The library takes a port that is none for no port, which would be another server.
+        let after_host = authority.rsplit_once(']').map_or(authority.as_str(), |(_, rest)| rest);
+        let port = match after_host.rsplit_once(':') {
+            Some((_, digits)) => {
+                digits.parse().ok().filter(|port| *port > 0).ok_or_else(|| fail("the port is none"))?
+            }
+            None => default_port,
+        };
         Ok(Self {
-            port: uri.port_u16().unwrap_or(default_port),
+            port,
             before_query: format!("{scheme}://{authority}{path}"),
             query: uri.query().map(|query| format!("?{query}")).unwrap_or_default(),
             scheme,
@@ -68,6 +77,12 @@ impl Base {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.scheme == "https"
+    }
+
+    /// Whether the host is a name that has to be looked up.
+    #[must_use]
+    pub fn is_name(&self) -> bool {
+        !self.is_loopback() && self.host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_err()
     }
 
     /// Whether it is on this machine.
@@ -131,7 +146,17 @@ mod tests {
 
     #[test]
     fn what_is_no_base_url_is_refused() {
-        for text in ["file:///etc/passwd", "a.b/v1", "https://u:p@a.b", "https://", "http://a\r\nb"] {
+        for text in [
+            "file:///etc/passwd",
+            "a.b/v1",
+            "https://u:p@a.b",
+            "https://",
+            "http://a\r\nb",
+            "http://a:99999",
+            "http://a:8o80",
+            "http://a:",
+            "http://[::1]:0",
+        ] {
             assert!(Base::parse(text, "--base-url").is_err(), "{text}");
         }
     }

@@ -1,8 +1,8 @@
 //! The answer in a file: written beside it and renamed on success, so that a failure leaves the old file whole.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::base::exit::Exit;
@@ -15,22 +15,39 @@ use crate::base::stdio;
 pub struct AnswerFile {
     /// As the user named it.
     name: PathBuf,
-    place: Place,
+    sink: Sink,
+}
+
+#[derive(Debug)]
+enum Sink {
+    /// Replaced on success.
+    File(PathBuf),
+    /// Open already.
+    Open(File),
+    /// Opened when there is something to write, since opening it waits for a reader.
+    Fifo,
 }
 
 impl AnswerFile {
     /// Finds out where the answer will go, so that a place that cannot be written is known before anything is spent.
-    /// A symlink is followed, unless it lies beneath `root` and leads out of it: a repository may have planted it.
+    /// A path beneath `root` that links lead out of it is refused: a repository may have planted them.
     ///
     /// # Errors
     /// Nothing can be created there.
     pub fn prepare(name: &Path, root: Option<&Path>) -> Result<Self> {
-        let place = Place::resolve(name, root)?;
-        if let Place::File(file) = &place {
-            // Permissions do not tell all: a file is made there and removed.
-            temporary(file).or_fail(Exit::CannotCreate, || name.display().to_string())?;
-        }
-        Ok(Self { name: name.to_owned(), place })
+        let fail = || name.display().to_string();
+        let is_fifo = fs::metadata(name).is_ok_and(|metadata| metadata.file_type().is_fifo());
+        let sink = match Place::resolve(name, root)? {
+            Place::Stream if is_fifo => Sink::Fifo,
+            Place::Stream => Sink::Open(open(name).or_fail(Exit::CannotCreate, fail)?),
+            Place::Descriptor(number) => Sink::Open(stdio::duplicate(number).or_fail(Exit::CannotCreate, fail)?),
+            Place::File(path) => {
+                // Permissions do not tell all: a file is made there and removed.
+                temporary(&path).map_err(plain).or_fail(Exit::CannotCreate, fail)?;
+                Sink::File(path)
+            }
+        };
+        Ok(Self { name: name.to_owned(), sink })
     }
 
     /// Writes the answer.
@@ -38,13 +55,24 @@ impl AnswerFile {
     /// # Errors
     /// It cannot be written; the old file is as it was.
     pub fn write(&self, text: &str) -> Result<()> {
-        let result = match &self.place {
-            Place::File(path) => replace(path, text.as_bytes()),
-            Place::Stream => {
-                OpenOptions::new().write(true).open(&self.name).and_then(|f| stdio::write_all(f, text.as_bytes()))
-            }
+        let result = match &self.sink {
+            Sink::File(path) => replace(path, text.as_bytes()).map_err(plain),
+            Sink::Open(file) => stdio::write_all(file, text.as_bytes()),
+            Sink::Fifo => open(&self.name).and_then(|file| stdio::write_all(file, text.as_bytes())),
         };
         result.or_fail(Exit::Io, || self.name.display().to_string())
+    }
+}
+
+fn open(name: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).open(name)
+}
+
+/// The reason without the name of the temporary file, which says nothing to the user.
+fn plain(error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.source()) {
+        Some(source) => io::Error::other(source.to_string()),
+        None => error,
     }
 }
 

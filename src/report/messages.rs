@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::base::failure::Failure;
 use crate::base::secret::Redactor;
 use crate::base::stdio::Stream;
 use crate::base::text;
@@ -45,15 +46,22 @@ impl Messages {
         self.line(&format!("[DEBUG] {message}"));
     }
 
-    /// Why the run failed. A message of several lines (usage, a missing key) keeps them.
-    pub fn error(&mut self, message: &str, code: u8) {
+    /// Why the run failed: one line, and where there is advice its lines.
+    pub fn error(&mut self, failure: &Failure) {
+        self.error_about("", failure);
+    }
+
+    /// The same, beginning with the name of the file that the run is about.
+    pub fn error_about(&mut self, name: &str, failure: &Failure) {
         self.clear_status();
-        let mut lines = message.lines();
-        let first = text::line(lines.next().unwrap_or_default()).into_owned();
         let label = if self.color { "\x1b[1;31mflux:\x1b[0m" } else { "flux:" };
-        let mut out = format!("{label} {first} (exit {code})\n");
-        for line in lines {
-            out.push_str(&text::line(line));
+        let mut message = failure.to_string();
+        if !name.is_empty() && !message.starts_with(name) {
+            message = format!("{name}: {message}");
+        }
+        let mut out = format!("{label} {} (exit {})\n", text::line(&message), failure.exit.code());
+        for line in failure.advice.lines() {
+            out.push_str(line);
             out.push('\n');
         }
         self.write(&out);

@@ -1,5 +1,7 @@
 //! Which of some names was probably meant. Pure.
 
+use crate::base::text::distance;
+
 /// Longer names are not compared: the work grows with the square.
 const LONGEST: usize = 100;
 
@@ -24,22 +26,6 @@ pub(super) fn nearest(wanted: &str, names: impl Iterator<Item = String>, count: 
         .collect();
     scored.sort();
     scored.into_iter().take(count).map(|(_, name)| name).collect()
-}
-
-/// The Levenshtein distance: how many characters to insert, delete or replace.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

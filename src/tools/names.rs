@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
+use crate::base::text::is_hidden;
+
 /// The path as shown. Only where something has to be escaped, backslashes are doubled too.
 #[must_use]
 pub fn escape(path: &Path) -> Cow<'_, str> {
@@ -56,13 +58,6 @@ pub fn unescape(text: &str) -> Option<OsString> {
 fn hexadecimal(digits: &str) -> Option<u32> {
     // The standard library would take a sign, too.
     if digits.starts_with('+') { None } else { u32::from_str_radix(digits, 16).ok() }
-}
-
-/// Control characters, and those that are invisible or turn the direction of writing.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-        || matches!(c, '\u{e0000}'..='\u{e007f}')
 }
 
 fn escape_bytes(bytes: &[u8]) -> String {

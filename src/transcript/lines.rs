@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::base::clock;
 use crate::chat::{Arguments, Block, Part, Reply, Seal, Sealed, StopReason, ToolCall, ToolResult, Usage, UserMessage};
-use crate::wire::{ApiError, Attempt, Cost};
+use crate::wire::{ApiError, Attempt, Cost, ErrorClass};
 
 /// The first line of a file.
 #[derive(Serialize)]
@@ -171,7 +171,11 @@ impl<'a> AssistantMessage<'a> {
             response_model: reply.response_model.as_deref().filter(|model| *model != reply.origin.model),
             response_id: reply.response_id.as_deref(),
             usage: (reply.usage != Usage::default()).then(|| UsageLine::new(&reply.usage, cost)),
-            stop_reason: if error.is_some() { "error" } else { stop_word(reply.stop) },
+            stop_reason: match error {
+                Some(error) if error.class == ErrorClass::Cancelled => "aborted",
+                Some(_) => "error",
+                None => stop_word(reply.stop),
+            },
             raw_stop_reason: reply.raw_stop.as_deref(),
             refusal: reply.refusal.as_deref(),
             error_message: error.map(|e| e.message.as_str()),
@@ -356,21 +360,6 @@ impl ToolCounts {
     pub fn total(self) -> u64 {
         self.ok + self.error + self.denied
     }
-}
-
-/// What a run has used so far.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Totals {
-    /// Requests that were answered.
-    pub turns: u64,
-    /// Tool calls.
-    pub tool_calls: ToolCounts,
-    /// Attempts beyond the first of each turn.
-    pub retries: u64,
-    /// Tokens.
-    pub usage: Usage,
-    /// What it cost, where every price was known.
-    pub cost: Option<Cost>,
 }
 
 /// The `result` line.

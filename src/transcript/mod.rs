@@ -1,6 +1,6 @@
 //! Floor 3: the transcript `flux-transcript/1`: every fact of a run as one JSON line, written when it is complete.
 //!
-//! It is told what happened and knows nothing of why. With no target it keeps only what the result line needs.
+//! It is told what happened and knows nothing of why.
 
 mod lines;
 mod target;
@@ -10,12 +10,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::base::clock;
-use crate::base::failure::Result;
+use crate::base::failure::{Failure, Result};
 use crate::base::secret::Redactor;
 use crate::chat::{Reply, ToolCall, ToolResult, UserMessage};
 use crate::wire::{ApiError, Attempt, Cost};
 
-pub use lines::{Input, RunResult, ToolCounts, Totals, UsageLine};
+pub use lines::{Input, RunResult, ToolCounts, UsageLine};
 pub use target::{Notes, Target};
 
 use lines::{AssistantMessage, Custom, Envelope, Header, Message, ToolResultMessage, UserLine};
@@ -31,8 +31,8 @@ pub struct Recorder {
     run: Uuid,
     seq: u64,
     parent: Option<String>,
-    /// For the header line, until it has been written.
-    title: Option<Title>,
+    /// For the header line.
+    title: Title,
 }
 
 #[derive(Debug, Default)]
@@ -63,7 +63,7 @@ impl Recorder {
     #[must_use]
     pub fn new(targets: Vec<Target>) -> Self {
         let (run, redactor) = (Uuid::now_v7(), Redactor::default());
-        Self { targets, redactor, run, seq: 0, parent: None, title: Some(Title::default()) }
+        Self { targets, redactor, run, seq: 0, parent: None, title: Title::default() }
     }
 
     /// Secrets that no line may hold.
@@ -74,7 +74,7 @@ impl Recorder {
     /// What the header line says of the run: the working directory and the prompt.
     pub fn title(&mut self, cwd: &str, prompt: &str) {
         let name = prompt.char_indices().nth(80).map_or(prompt, |(at, _)| &prompt[..at]);
-        self.title = Some(Title { cwd: cwd.to_owned(), name: name.to_owned() });
+        self.title = Title { cwd: cwd.to_owned(), name: name.to_owned() };
     }
 
     /// True if nothing is recorded, so that facts need not be gathered.
@@ -126,17 +126,20 @@ impl Recorder {
         self.message(&ToolResultMessage::new(call, result))
     }
 
-    /// The last line of the run. It is written to every target, also if one fails; the first failure is returned.
-    ///
-    /// # Errors
-    /// A target cannot be written.
-    pub fn result(&mut self, result: &RunResult) -> Result<()> {
-        let mut outcome = self.begin();
-        let line = self.result_line(result);
-        for target in &mut self.targets {
-            outcome = outcome.and(target.write(&line));
+    /// The last line of the run. It is written to every target, also if one fails: then `revise` gives the result
+    /// that holds for those that follow. The first failure is returned.
+    pub fn result(&mut self, mut result: RunResult, revise: impl Fn(&Failure) -> RunResult) -> Option<Failure> {
+        let header = self.header();
+        let mut first = None;
+        for at in 0..self.targets.len() {
+            let line = self.result_line(&result);
+            let Some(target) = self.targets.get_mut(at) else { break };
+            if let Err(failure) = target.begin(&header).and_then(|_| target.write(&line)) {
+                result = revise(&failure);
+                first.get_or_insert(failure);
+            }
         }
-        outcome
+        first
     }
 
     /// The result as a line of its own, for `--format json`.
@@ -153,32 +156,36 @@ impl Recorder {
         self.write("message", &Message { message })
     }
 
+    /// Writes a line to every target, also if one fails; the first failure is returned.
     fn write(&mut self, kind: &'static str, body: &impl Serialize) -> Result<()> {
         if self.is_idle() {
             return Ok(());
         }
-        self.begin()?;
+        let header = self.header();
+        let mut outcome = Ok(());
+        for target in &mut self.targets {
+            match target.begin(&header) {
+                Ok(true) => self.seq = self.seq.max(1),
+                Ok(false) => {}
+                Err(failure) => outcome = outcome.and(Err(failure)),
+            }
+        }
         let envelope = self.envelope(kind, body);
         let id = envelope.id.clone();
         let line = serialize(&envelope);
         let line = self.redactor.clean(&line);
         for target in &mut self.targets {
-            target.write(&line)?;
+            outcome = outcome.and(target.write(&line));
         }
         self.seq += 1;
         self.parent = Some(id);
-        Ok(())
+        outcome
     }
 
-    fn begin(&mut self) -> Result<()> {
-        let Some(title) = self.title.take() else { return Ok(()) };
-        let header = serialize(&Header::new(self.run, &title.cwd, &title.name));
-        for target in &mut self.targets {
-            if target.begin(&self.redactor.clean(&header))? {
-                self.seq = 1;
-            }
-        }
-        Ok(())
+    /// The first line of a file.
+    fn header(&self) -> String {
+        let header = serialize(&Header::new(self.run, &self.title.cwd, &self.title.name));
+        self.redactor.clean(&header).into_owned()
     }
 
     fn envelope<'a, T>(&self, kind: &'static str, body: &'a T) -> Envelope<'a, T> {

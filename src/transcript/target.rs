@@ -44,17 +44,21 @@ impl Target {
     /// # Errors
     /// It cannot be opened or created, or is a file of another kind (untouched).
     pub fn open(value: &str, root: Option<&Path>, notes: &mut Notes) -> Result<Self> {
-        let path = match value.strip_prefix("fd:") {
-            Some(number) if number.parse::<u32>().is_ok() => format!("/dev/fd/{number}"),
-            Some(_) => return Err(Failure::new(Exit::Usage, format!("--transcript {value}: fd:N takes a number"))),
-            None => value.to_owned(),
-        };
         let fail = || format!("transcript {value}");
-        let place = Place::resolve(Path::new(&path), root).map_err(|failure| failure.context("transcript"))?;
+        let place = match value.strip_prefix("fd:").map(str::parse) {
+            Some(Ok(number)) => Place::Descriptor(number),
+            Some(Err(_)) => {
+                return Err(Failure::new(Exit::Usage, format!("--transcript {value}: fd:N takes a number")));
+            }
+            None => Place::resolve(Path::new(value), root).map_err(|failure| failure.context("transcript"))?,
+        };
         let mut options = OpenOptions::new();
         options.append(true).mode(0o600);
         let (kind, new) = match place {
-            Place::Stream => (Kind::Stream(options.open(&path).or_fail(Exit::CannotCreate, fail)?), true),
+            Place::Descriptor(number) => {
+                (Kind::Stream(stdio::duplicate(number).or_fail(Exit::CannotCreate, fail)?), true)
+            }
+            Place::Stream => (Kind::Stream(options.open(value).or_fail(Exit::CannotCreate, fail)?), true),
             Place::File(path) => {
                 let file = options.read(true).create(true).open(path).or_fail(Exit::CannotCreate, fail)?;
                 let new = is_empty(&file);
@@ -67,21 +71,29 @@ impl Target {
         Ok(Self { kind, name: value.to_owned(), new })
     }
 
+    /// Whether this is the file that stdin reads.
+    #[must_use]
+    pub fn is_stdin(&self) -> bool {
+        matches!(&self.kind, Kind::File(file) if stdio::is_stdin(file))
+    }
+
     /// Writes the header line, unless the file has one: another run may have written it meanwhile.
     pub(super) fn begin(&mut self, header: &str) -> Result<bool> {
-        let wanted = std::mem::take(&mut self.new);
-        let Kind::File(file) = &self.kind else {
-            if wanted {
-                self.write(header)?;
+        if !self.new {
+            return Ok(false);
+        }
+        let wrote = match &self.kind {
+            Kind::File(file) => {
+                let _ = file.lock();
+                let wanted = is_empty(file);
+                let result = if wanted { append(file, header) } else { Ok(()) };
+                let _ = file.unlock();
+                result.or_fail(Exit::Io, || format!("transcript {}", self.name)).map(|()| wanted)
             }
-            return Ok(wanted);
+            _ => self.write(header).map(|()| true),
         };
-        let _ = file.lock();
-        let wanted = wanted && is_empty(file);
-        let result = if wanted { stdio::write_all(file, line_bytes(header).as_slice()) } else { Ok(()) };
-        let _ = file.unlock();
-        result.or_fail(Exit::Io, || format!("transcript {}", self.name))?;
-        Ok(wanted)
+        self.new = wrote.is_err();
+        wrote
     }
 
     /// Writes one line with its line break.
@@ -98,15 +110,21 @@ impl Target {
                 stdio::write_all(file, &bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
             }
             Kind::File(file) => {
-                let locked = file.lock().is_ok();
-                let result = stdio::write_all(file, &bytes);
-                if locked {
-                    let _ = file.unlock();
-                }
+                let _ = file.lock();
+                let result = append(file, line);
+                let _ = file.unlock();
                 result.or_fail(Exit::Io, || format!("transcript {}", self.name))
             }
         }
     }
+}
+
+/// Appends a line, or nothing: a part of one would spoil the next.
+fn append(file: &File, line: &str) -> std::io::Result<()> {
+    let before = file.metadata()?.len();
+    stdio::write_all(file, &line_bytes(line)).inspect_err(|_| {
+        let _ = file.set_len(before);
+    })
 }
 
 fn is_empty(file: &File) -> bool {

@@ -38,7 +38,7 @@ fn conversation() -> Conversation {
     let paper = Media { mime: "application/pdf", name: "b.pdf".to_owned(), base64: "JVBE".to_owned() };
     let texts = ["Look", " at\n", "\"this\""].map(|text| Part::Text(text.to_owned()));
     let parts = [Part::Media(image), Part::Media(paper)].into_iter().chain(texts).collect();
-    let mut conversation = Conversation::new("Be terse.".to_owned(), UserMessage { parts });
+    let mut conversation = Conversation::new(UserMessage { parts });
     let blocks = vec![
         Block::Reasoning(Sealed { text: "hm".to_owned(), seal: None }),
         text("Listing."),

@@ -4,6 +4,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::fault;
+use crate::base::exit::Exit;
+use crate::base::failure::Failure;
+
 /// The kinds of failure, as transcripts name them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -39,6 +43,8 @@ pub enum ErrorClass {
     Empty,
     /// Not what the API says.
     Protocol,
+    /// The run was stopped from outside.
+    Cancelled,
     /// TLS failed: the other side is not who it should be.
     Tls,
 }
@@ -64,6 +70,7 @@ impl ErrorClass {
             Self::Truncated => "truncated",
             Self::Empty => "empty",
             Self::Protocol => "protocol",
+            Self::Cancelled => "cancelled",
             Self::Tls => "tls",
         }
     }
@@ -153,5 +160,51 @@ impl ReplyHead {
     pub fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+}
+
+impl ApiError {
+    /// The failure behind a status of 400 or more, or behind any other that is no success.
+    #[must_use]
+    pub fn from_response(head: &ReplyHead, body: &[u8]) -> Self {
+        fault::http(head, body)
+    }
+}
+
+/// What a failed request means for the run.
+impl From<&ApiError> for Failure {
+    fn from(error: &ApiError) -> Self {
+        let exit = match error.class {
+            ErrorClass::Auth | ErrorClass::Permission | ErrorClass::Quota => Exit::NoPermission,
+            ErrorClass::NotFound | ErrorClass::BadRequest => Exit::Unavailable,
+            ErrorClass::ContextLength | ErrorClass::TooLarge => Exit::Data,
+            ErrorClass::Refusal => Exit::Declined,
+            ErrorClass::Protocol | ErrorClass::Tls => Exit::Protocol,
+            ErrorClass::RateLimit
+            | ErrorClass::Overloaded
+            | ErrorClass::Server
+            | ErrorClass::Network
+            | ErrorClass::Timeout
+            | ErrorClass::Truncated
+            | ErrorClass::Empty
+            | ErrorClass::Cancelled => Exit::Temporary,
+        };
+        let status = match error.status {
+            Some(status) if !error.message.contains("HTTP") => format!(" (HTTP {status})"),
+            _ => String::new(),
+        };
+        let way_out = match error.class {
+            ErrorClass::Auth => ": check the key",
+            ErrorClass::NotFound => ": check -m and --base-url",
+            ErrorClass::Tls => ": --ca-file names further certificates",
+            _ => "",
+        };
+        let wait = match error.retry_after {
+            Some(wait) if exit == Exit::Temporary && wait.as_secs() > 60 => {
+                format!("; the server asks to wait {} s", wait.as_secs())
+            }
+            _ => String::new(),
+        };
+        Failure::new(exit, format!("{}{status}{wait}{way_out}", error.message)).class(error.class.word())
     }
 }

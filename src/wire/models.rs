@@ -1,6 +1,7 @@
 //! The models that are known by name, with their windows, limits and prices, as of 2026-11-22. A price that is not
 //! known for certain is not in here: an unknown cost is better than a wrong one.
 
+use crate::base::text::distance;
 use crate::chat::Usage;
 
 /// A model.
@@ -12,8 +13,6 @@ pub struct Model {
     pub aliases: &'static [&'static str],
     /// The provider's name.
     pub provider: &'static str,
-    /// The wire to use, if not the provider's.
-    pub wire: Option<&'static str>,
     /// The most tokens of input.
     pub window: Option<u64>,
     /// The most tokens of one reply.
@@ -140,15 +139,7 @@ const fn claude(id: &'static str, window: u64, max_output: u64, rates: Option<Ra
         Some(rates) => Some(Price { rates, long: None }),
         None => None,
     };
-    Model {
-        id,
-        aliases: &[],
-        provider: "anthropic",
-        wire: None,
-        window: Some(window),
-        max_output: Some(max_output),
-        price,
-    }
+    Model { id, aliases: &[], provider: "anthropic", window: Some(window), max_output: Some(max_output), price }
 }
 
 /// Anthropic's rates: a write to the five-minute cache costs a quarter more than input.
@@ -157,7 +148,7 @@ const fn cached(input: f64, output: f64, cache_read: f64) -> Rates {
 }
 
 const fn openai(id: &'static str) -> Model {
-    Model { id, aliases: &[], provider: "openai", wire: None, window: None, max_output: None, price: None }
+    Model { id, aliases: &[], provider: "openai", window: None, max_output: None, price: None }
 }
 
 /// An `OpenAI` model with the large window, whose input costs double beyond 272,000 tokens.
@@ -202,20 +193,6 @@ pub fn nearest(name: &str) -> Vec<&'static Model> {
     let mut scored: Vec<_> = scored.collect();
     scored.sort_by_key(|(apart, distance, _)| (*apart, *distance));
     scored.into_iter().take(3).map(|(_, _, model)| model).collect()
-}
-
-/// How many letters must be added, dropped or changed to make `b` of `a`.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (at, left) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], at + 1);
-        for (column, right) in b.bytes().enumerate() {
-            let changed = diagonal + usize::from(left != right);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// What a reply cost; `None` where a price or a count is not known.

@@ -48,7 +48,7 @@ fn chat(deltas: &[Value], finish: &str) -> (Ended, String, String) {
 /// The assistant's message in the next request.
 fn replayed(ended: Ended, echo: EchoReasoning) -> Value {
     let quirks = Quirks { echo_reasoning: echo, ..quirks() };
-    let mut conversation = Conversation::new(String::new(), UserMessage::text("hi"));
+    let mut conversation = Conversation::new(UserMessage::text("hi"));
     let results = ended.reply.tools().map(|_| ToolResult::ok("done")).collect();
     conversation.push(ended.reply.resolve(results));
     let body = encode(named("openai-chat").unwrap(), &head(&quirks), &conversation);
@@ -137,7 +137,7 @@ fn citations_and_callers_go_back() {
     let body = json!({"type": "message", "model": "m", "content": content, "stop_reason": "tool_use"}).to_string();
     let (ended, ..) = read("anthropic", reply_head(200, &[]), &body);
     let quirks = quirks();
-    let mut conversation = Conversation::new(String::new(), UserMessage::text("hi"));
+    let mut conversation = Conversation::new(UserMessage::text("hi"));
     conversation.push(ended.reply.resolve(vec![ToolResult::error("x", "y")]));
     let wire = named("anthropic").unwrap();
     let next: Value = serde_json::from_slice(&encode(wire, &head(&quirks), &conversation)).unwrap();

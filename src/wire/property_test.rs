@@ -295,7 +295,7 @@ proptest! {
         for wire in WIRES {
             for quirks in all_quirks() {
                 let head = RequestHead { tools: &tools, system: "be\nterse", ..head(&quirks) };
-                let (mut conversation, mut number) = (Conversation::new(String::new(), user(first.clone())), 0);
+                let (mut conversation, mut number) = (Conversation::new(user(first.clone())), 0);
                 check(*wire, &head, &conversation);
                 for step in steps.clone() {
                     apply(&mut conversation, step, &mut number);
@@ -311,7 +311,7 @@ proptest! {
         for wire in WIRES {
             for quirks in all_quirks() {
                 let mut head = RequestHead { tools: &tools, ..head(&quirks) };
-                let (mut conversation, mut number) = (Conversation::new(String::new(), user(Vec::new())), 0);
+                let (mut conversation, mut number) = (Conversation::new(user(Vec::new())), 0);
                 let mut body = RequestBody::default();
                 let (mut settled, mut at) = (Vec::new(), 0);
                 for step in steps.clone() {

@@ -56,6 +56,12 @@ impl ReplyReader {
         Self { head, decoder, body, taken: 0, begun: false, end }
     }
 
+    /// Whether an event of the reply has come.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.begun
+    }
+
     /// Takes the next bytes. After [`Flow::Done`] nothing more is wanted.
     pub fn feed(&mut self, bytes: &[u8], on: &mut dyn FnMut(Delta<'_>)) -> Flow {
         if self.end.is_some() {

@@ -90,7 +90,7 @@ fn usage(reply: &Reply) -> Value {
 fn replay(wire: &dyn Wire, reply: Reply) -> Value {
     let quirks = quirks();
     let head = head(&quirks);
-    let mut conversation = Conversation::new(String::new(), UserMessage::text("hi"));
+    let mut conversation = Conversation::new(UserMessage::text("hi"));
     let results = reply.tools().map(|_| ToolResult::ok("done")).collect();
     conversation.push(reply.resolve(results));
     let body: Value = serde_json::from_slice(&encode(wire, &head, &conversation)).unwrap();

@@ -18,7 +18,7 @@ pub struct Run {
     pub stdout: Vec<u8>,
     pub stderr: Vec<u8>,
     pub elapsed: Duration,
-    pub(super) flux: Flux,
+    pub flux: Flux,
 }
 
 impl Run {

@@ -3,9 +3,12 @@
 mod content;
 mod stdin;
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::Read as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+
+use rustix::fs::OFlags;
 
 use super::settings::{InputSettings, Instruction};
 use crate::base::exit::Exit;
@@ -50,10 +53,10 @@ pub fn check(settings: &InputSettings, terminal: bool) -> Result<()> {
     let by_name = settings.instruction == Instruction::Stdin || settings.files.iter().any(|file| file == "-");
     match (&settings.instruction, kind) {
         (_, Stdin::Directory) => Err(Failure::new(Exit::NoInput, "stdin: is a directory")),
-        (Instruction::Open { .. }, Stdin::Nothing | Stdin::Terminal) => usage(
-            "no prompt: say what to do: flux ask 'WHAT TO DO'\n  \
-             as context:         … | flux ask 'WHAT TO DO'\n  as the instruction: … | flux ask -",
-        ),
+        (Instruction::Open { .. }, Stdin::Nothing | Stdin::Terminal) => {
+            Err(Failure::new(Exit::Usage, "no prompt: say what to do: flux ask 'WHAT TO DO'")
+                .advice("  as context:         … | flux ask 'WHAT TO DO'\n  as the instruction: … | flux ask -"))
+        }
         (Instruction::Open { ambiguous: true }, _) => {
             usage("no prompt: as context: flux ask 'WHAT TO DO'; as the instruction: flux ask -")
         }
@@ -100,7 +103,7 @@ impl Gathering<'_> {
     /// The instruction, or `None` if stdin holds it.
     fn instruction(&mut self) -> Result<Option<String>> {
         match &self.settings.instruction {
-            Instruction::Given { words, file } => {
+            Instruction::Given { words, file, .. } => {
                 let from_file = file.as_ref().map(|path| self.prompt_file(path)).transpose()?;
                 let joined = [from_file, words.clone()].into_iter().flatten().collect::<Vec<_>>().join("\n\n");
                 if joined.trim().is_empty() {
@@ -125,7 +128,8 @@ impl Gathering<'_> {
             return Err(empty());
         }
         self.record("stdin", None, &bytes, "text/plain");
-        self.text(bytes, &Source::stdin())
+        let text = self.text(bytes, &Source::stdin())?;
+        if text.trim().is_empty() { Err(empty()) } else { Ok(text) }
     }
 
     fn file(&mut self, name: &str, kind: Stdin) -> Result<()> {
@@ -206,10 +210,20 @@ impl Gathering<'_> {
         if path.is_dir() {
             return missing(&format!("is a directory: git ls-files '{name}' | flux ask …, or -f each file"));
         }
-        let file = File::open(path).or_fail(Exit::NoInput, || name.to_owned())?;
-        let mut bytes = Vec::new();
-        let most = self.left.map_or(u64::MAX, |left| left.saturating_add(1));
-        file.take(most).read_to_end(&mut bytes).or_fail(Exit::NoInput, || name.to_owned())?;
+        let fail = || name.to_owned();
+        let is_file = path.is_file();
+        // A pipe without a writer must not hold up the end of the run.
+        let flags = if is_file { OFlags::empty() } else { OFlags::NONBLOCK };
+        let options = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
+        let file = options.or_fail(Exit::NoInput, fail)?;
+        let bytes = if is_file {
+            let mut bytes = Vec::new();
+            let most = self.left.map_or(u64::MAX, |left| left.saturating_add(1));
+            file.take(most).read_to_end(&mut bytes).or_fail(Exit::NoInput, fail)?;
+            bytes
+        } else {
+            stdin::read_pipe(&file, name, self.stop, self.left)?
+        };
         if self.left.is_some_and(|left| bytes.len() as u64 > left) {
             return Err(too_large(name, self.settings.max_bytes));
         }

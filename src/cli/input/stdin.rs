@@ -1,6 +1,11 @@
-//! Reading stdin to its end: however slow, nothing is dropped; a limit or a deadline fails, it never truncates.
+//! Reading stdin and pipes to their end: however slow, nothing is dropped; a limit or a deadline fails, it never
+//! truncates, and the end of the run is not held up.
 
+use std::fs::File;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Duration;
+
+use rustix::event::PollFlags;
 
 use crate::base::clock;
 use crate::base::exit::Exit;
@@ -13,6 +18,7 @@ use crate::report::Messages;
 use super::too_large;
 
 const BLOCK: usize = 64 << 10;
+const LONG: Duration = Duration::from_secs(3600);
 
 /// Reads stdin to its end, at most `left` bytes. With `hint` a line says what is being waited for, if nothing comes.
 pub(super) fn read(
@@ -33,7 +39,7 @@ pub(super) fn read(
             hint = None;
         }
         if let Some(why) = stop.stopped() {
-            return Err(crate::agent::stopped(why));
+            return Err(why.into());
         }
         let until_timeout = settings.stdin_timeout.map(|limit| limit.saturating_sub(waited));
         if until_timeout.is_some_and(|wait| wait.is_zero()) {
@@ -41,10 +47,11 @@ pub(super) fn read(
             return Err(Failure::new(Exit::Timeout, message).class("timeout"));
         }
         let wait = [until_timeout, hint.map(|after| after.saturating_sub(waited))].into_iter().flatten().min();
-        if !stop.wait_for(Some(stdio::stdin()), wait.unwrap_or(Duration::from_secs(3600))) {
+        let ready = Some((stdio::stdin(), PollFlags::IN));
+        if !stop.wait_for(ready, wait.unwrap_or(LONG)) {
             continue;
         }
-        if read_block(&mut bytes)? == 0 {
+        if read_block(stdio::stdin(), &mut bytes, "stdin")? == 0 {
             return Ok(bytes);
         }
         if left.is_some_and(|most| bytes.len() as u64 > most) {
@@ -53,10 +60,25 @@ pub(super) fn read(
     }
 }
 
-fn read_block(bytes: &mut Vec<u8>) -> Result<usize> {
+/// Reads a FIFO or device that the user named, at most `left` bytes and one more.
+pub(super) fn read_pipe(file: &File, name: &str, stop: &Stopper, left: Option<u64>) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while left.is_none_or(|most| bytes.len() as u64 <= most) {
+        if let Some(why) = stop.stopped() {
+            return Err(why.into());
+        }
+        if stop.wait_for(Some((file.as_fd(), PollFlags::IN)), LONG) && read_block(file.as_fd(), &mut bytes, name)? == 0
+        {
+            break;
+        }
+    }
+    Ok(bytes)
+}
+
+fn read_block(fd: BorrowedFd<'_>, bytes: &mut Vec<u8>, name: &str) -> Result<usize> {
     let length = bytes.len();
     bytes.resize(length + BLOCK, 0);
-    let read = stdio::read_stdin(&mut bytes[length..]).or_fail(Exit::NoInput, || "stdin");
+    let read = stdio::read(fd, &mut bytes[length..]).or_fail(Exit::NoInput, || name.to_owned());
     bytes.truncate(length + read.as_ref().map_or(0, |n| *n));
     read
 }

@@ -1,0 +1,95 @@
+//! Endings: whatever a run is doing when it is told to end, or when its time is up, it ends soon and says the truth.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::{Api, Flux, Reply, Server};
+
+/// A run that waits for a writer of a FIFO that nobody will ever open.
+fn waiting_for_a_pipe(server: &Server, args: &[&str]) -> Flux {
+    let flux = Flux::to(server).args(args.iter().copied()).args(["-f", "pipe", "p"]);
+    let made = std::process::Command::new("mkfifo").arg(flux.here("pipe")).status().expect("mkfifo");
+    assert!(made.success());
+    flux
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_holds_up_neither_the_deadline_nor_a_signal() {
+    let server = Server::of(Api::Chat).script([]);
+    let run = waiting_for_a_pipe(&server, &["--timeout", "1s"]).run().failure(124, 1);
+    assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
+    let running = waiting_for_a_pipe(&server, &[]).start();
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal(Signal::TERM);
+    let run = running.wait().signal(15);
+    assert!(run.elapsed < Duration::from_millis(1500), "{:?}", run.elapsed);
+}
+
+#[test]
+fn a_key_command_that_hangs_ends_with_the_run_and_as_the_run_ends() {
+    let server = Server::of(Api::Chat).script([]);
+    let args = ["--api-key-cmd", "sleep 30", "p"];
+    let _ = Flux::to(&server).args(["--timeout", "1s"]).args(args).run().failure(124, 1);
+    let running = Flux::to(&server).args(args).start();
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal(Signal::INT);
+    let _ = running.wait().signal(2);
+}
+
+#[test]
+fn what_had_arrived_when_the_time_was_up_is_printed_and_recorded() {
+    for api in crate::support::wire::APIS {
+        let reply = api.text("The first half of an answer.").cut_after_event("half").end(crate::support::End::Stall);
+        let server = Server::script(api, [reply]);
+        let flux = Flux::to(&server).args(["--timeout", "1s", "--partial", "p"]).transcript();
+        let run = flux.run().code(124);
+        let came = run.out().starts_with("The first half");
+        let run = run.check(came, "the part that came");
+        let transcript = run.transcript();
+        assert_eq!(transcript.messages("assistant")[0]["stopReason"], "aborted");
+        let request = transcript.custom("flux.request")[0];
+        assert_eq!(request["error"]["class"], "cancelled");
+    }
+}
+
+#[test]
+fn the_transcript_says_the_code_that_the_shell_sees_when_stdout_is_full() {
+    let server = Server::script(Api::Chat, [Api::Chat.text("done")]);
+    let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let flux = Flux::to(&server).args(["--json", "p"]).transcript();
+    let run = flux.stdout_to(crate::support::flux::Out::Given(full.into())).run().code(74);
+    assert_eq!(run.transcript().result()["exit_code"], 74);
+}
+
+#[test]
+fn a_failing_target_does_not_spoil_the_other() {
+    let server = Server::of(Api::Chat).unused_allowed().script([Api::Chat.text("done")]);
+    let full = fs::File::options().write(true).open("/dev/full").expect("/dev/full");
+    let flux = Flux::to(&server).args(["--jsonl", "p"]).transcript();
+    let run = flux.stdout_to(crate::support::flux::Out::Given(full.into())).run().code(74);
+    let transcript = run.transcript();
+    assert_eq!(transcript.of_type("session").len(), 1, "a file without its header could never be appended to");
+    assert_eq!(transcript.result()["exit_code"], 74);
+}
+
+#[test]
+fn keep_alives_without_end_are_not_believed_for_ever() {
+    let pings = Reply::sse(": ping\n\n".repeat(400)).chunk(9).drip(Duration::from_millis(50));
+    let server = Server::of(Api::Anthropic).script([pings]);
+    let run = Flux::to(&server).args(["--idle-timeout", "200ms", "--retries", "0", "p"]).run().failure(75, 1);
+    assert!(run.elapsed < Duration::from_secs(8), "{:?}", run.elapsed);
+}
+
+#[test]
+fn a_signal_that_the_parent_ignores_or_blocks_is_treated_as_it_should_be() {
+    let stalled = || Server::script(Api::Chat, [Reply::sse("").end(crate::support::End::Stall)]);
+    let server = stalled();
+    let running = Flux::to(&server).arg("p").after("trap '' INT").start();
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(700));
+    running.signal(Signal::TERM);
+    let _ = running.wait().signal(15);
+}
