@@ -1,4 +1,4 @@
-//! Floor 5: the command `flux ask`: settings become parts, the agent runs, the answer is written, the run ends.
+//! The command `flux ask`: settings become parts, the agent runs, the answer is written, the run ends.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -172,7 +172,7 @@ impl Run {
     }
 
     fn ask(&mut self, chosen: &Chosen, opening: Opening, stop: &Stopper) -> Result<String> {
-        let toolbox = self.toolbox()?;
+        let toolbox = self.toolbox()?.with_cap(chosen.result_cap());
         let system = system_prompt(&self.settings, &opening.system, &toolbox);
         let head = chosen.head(&self.settings.model, &system, toolbox.specs());
         record_opening(&mut self.sinks.recorder, &self.settings, &head, &opening)?;

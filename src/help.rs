@@ -1,4 +1,4 @@
-//! Floor 5: help topics, the list of models, completions: everything that `flux` prints about itself.
+//! Help topics, the list of models, completions: everything that `flux` prints about itself.
 
 use std::fmt::Write as _;
 

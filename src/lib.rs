@@ -18,8 +18,9 @@ pub mod transcript;
 // Floor 4
 pub mod agent;
 // Floor 5
-pub mod ask;
 pub mod cli;
+// Above them: the command itself
+pub mod ask;
 pub mod help;
 pub mod sinks;
 

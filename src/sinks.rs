@@ -1,4 +1,4 @@
-//! Floor 5: hands every fact of a run to those who want it: the transcript, the answer's stream, the lines on stderr.
+//! Hands every fact of a run to those who want it: the transcript, the answer's stream, the lines on stderr.
 
 use crate::agent::Observer;
 use crate::base::failure::Result;

@@ -15,6 +15,7 @@ use crate::chat::ToolSpec;
 use crate::cli::input::Opening;
 use crate::client::{Client, Http, HttpOptions, ProxyEnv, RetryPolicy, Trust, is_loopback};
 use crate::report::Messages;
+use crate::tools::DEFAULT_CAP;
 use crate::wire::{self, Model, Provider, Quirks, RequestHead, ToolChoice, Wire, models, providers};
 
 use crate::client::Base;
@@ -22,6 +23,7 @@ use crate::client::Base;
 /// The window of a model of which nothing is known, for its output limit.
 const UNKNOWN_WINDOW: u64 = 32_768;
 const MOST_OUTPUT: u64 = 32_000;
+const SMALLEST_CAP: usize = 1 << 10;
 
 /// Who is asked, and how.
 #[derive(Clone)]
@@ -311,6 +313,13 @@ impl Chosen {
     fn max_tokens(&self) -> u64 {
         let of_model = self.model.and_then(|model| model.max_output).unwrap_or(u64::MAX);
         of_model.min(MOST_OUTPUT).min(self.window.unwrap_or(UNKNOWN_WINDOW) / 4).max(1)
+    }
+
+    /// Bytes that a tool result keeps at its head and at its tail: less where the window is small.
+    #[must_use]
+    pub fn result_cap(&self) -> usize {
+        let eighth = self.window.unwrap_or(UNKNOWN_WINDOW) / 8;
+        usize::try_from(eighth * 4).unwrap_or(usize::MAX).clamp(SMALLEST_CAP, DEFAULT_CAP)
     }
 
     /// The client for this choice.

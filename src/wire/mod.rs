@@ -20,7 +20,7 @@ mod reply;
 mod sse;
 mod usage;
 
-use crate::chat::{Conversation, Entry, ToolSpec};
+use crate::chat::{Entry, ToolSpec};
 
 pub use attempt::Attempt;
 pub use body::RequestBody;
@@ -211,9 +211,9 @@ pub trait Decoder {
     fn finish(self: Box<Self>, end: End, on: &mut dyn FnMut(Delta<'_>)) -> Ended;
 }
 
-/// Encodes a whole request at once. For one that grows from turn to turn see [`RequestBody`].
-#[must_use]
-pub fn encode(wire: &dyn Wire, head: &RequestHead<'_>, conversation: &Conversation) -> Vec<u8> {
+/// Encodes a whole request at once, as [`RequestBody`] does from turn to turn.
+#[cfg(test)]
+fn encode(wire: &dyn Wire, head: &RequestHead<'_>, conversation: &crate::chat::Conversation) -> Vec<u8> {
     let mut body = RequestBody::default();
     body.update(wire, head, conversation).to_vec()
 }

@@ -10,7 +10,18 @@ const MAX_REPLY: usize = 32 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Size(usize);
 
+/// The most blocks, items or calls of one reply: each event looks for its own among them.
+const MAX_ITEMS: usize = 10_000;
+
 impl Size {
+    /// Fails if a reply has too many parts.
+    pub(super) fn parts(count: usize) -> Result<(), ApiError> {
+        if count <= MAX_ITEMS {
+            return Ok(());
+        }
+        Err(ApiError::new(ErrorClass::Protocol, "the reply has more than 10,000 parts").for_good())
+    }
+
     /// Counts one more piece.
     pub(super) fn add(&mut self, piece: &str) -> Result<(), ApiError> {
         self.0 += piece.len();

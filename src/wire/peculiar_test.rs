@@ -218,6 +218,29 @@ fn large_streams_take_linear_time() {
 }
 
 #[test]
+fn a_reply_of_countless_parts_fails_before_it_takes_for_ever() {
+    let item = |n: usize| match n % 3 {
+        0 => ("anthropic", json!({"type": "content_block_start", "content_block": {"type": "text", "text": ""}})),
+        1 => ("openai-responses", json!({"type": "response.output_item.added", "item": {"type": "message"}})),
+        _ => ("openai-chat", json!({"choices": [{"delta": {"tool_calls": [{"function": {"name": "f"}}]}}]})),
+    };
+    for n in 0..3 {
+        let (wire, mut event) = item(n);
+        let mut body = String::new();
+        for at in 0..20_000 {
+            event["index"] = at.into();
+            event["output_index"] = at.into();
+            if let Some(call) = event.pointer_mut("/choices/0/delta/tool_calls/0") {
+                call["id"] = format!("c{at}").into();
+            }
+            body.extend(["data: ", &event.to_string(), "\n\n"]);
+        }
+        let error = read(wire, sse(), &body).0.error.unwrap();
+        assert_eq!((error.class, error.retryable), (ErrorClass::Protocol, false), "{wire}");
+    }
+}
+
+#[test]
 fn arguments_cut_by_the_limit_are_broken() {
     let call = json!({"tool_calls": [{"id": "c", "index": 0, "function": {"name": "f", "arguments": "{\"a\":"}}]});
     let (ended, ..) = chat(&[call], "length");

@@ -211,6 +211,7 @@ impl MessageDecoder {
 impl Decoder for MessageDecoder {
     fn event(&mut self, name: Option<&str>, data: &RawValue, on: &mut dyn FnMut(Delta<'_>)) -> Result<Flow, ApiError> {
         let event: Event<'_> = json::object(data).ok_or_else(|| outcome::foreign("an event is not an object"))?;
+        Size::parts(self.slots.len())?;
         let kind = event.r#type.and_then(json::string);
         let index = json::count(event.index);
         match (kind.as_deref().or(name), event.error) {

@@ -123,6 +123,11 @@ impl Call {
 }
 
 impl Calls {
+    /// How many there are so far.
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Takes one fragment.
     pub(super) fn add(&mut self, fragment: Fragment<'_>) {
         let at = match self.target(&fragment) {

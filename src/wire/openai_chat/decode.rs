@@ -154,6 +154,7 @@ impl ChunkDecoder {
         }
         let fragments = fragments.into_iter().filter_map(Fragment::of_call);
         for fragment in fragments.chain(message.function_call.and_then(Fragment::of_function)) {
+            Size::parts(self.calls.len())?;
             self.calls.add(fragment);
         }
         Ok(())

@@ -248,6 +248,7 @@ fn show_unseen(slot: &mut Slot, item: &RawValue, on: &mut dyn FnMut(Delta<'_>)) 
 impl Decoder for ResponseDecoder {
     fn event(&mut self, name: Option<&str>, data: &RawValue, on: &mut dyn FnMut(Delta<'_>)) -> Result<Flow, ApiError> {
         let event: Event<'_> = json::object(data).ok_or_else(|| outcome::foreign("an event is not an object"))?;
+        Size::parts(self.slots.len())?;
         let kind = event.r#type.and_then(json::string);
         match kind.as_deref().or(name).unwrap_or_default() {
             "error" => return Err(fault::streamed(data)),
