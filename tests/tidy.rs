@@ -34,6 +34,11 @@ const DOORS: &[(&str, &[&str], &[&str])] = &[
         &["std::io::stdout", "std::io::stderr", "std::io::stdin", "rustix::stdio", "println!", "print!("],
         &["base/stdio.rs"],
     ),
+    (
+        "the user's own files",
+        &["fs::read", "fs::write", "fs::metadata", "fs::remove", "File::open", "OpenOptions"],
+        &["base/", "cli/input/", "client/tls.rs", "report/file.rs", "tools/files.rs", "transcript/target.rs"],
+    ),
     ("files beneath the root", &["openat2"], &["tools/files.rs"]),
     ("unsafe code", &["unsafe {", "unsafe fn"], &["base/stdio.rs", "base/signals.rs"]),
 ];

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod env;
 pub mod exit;
 pub mod failure;
+pub mod files;
 pub mod place;
 pub mod process;
 pub mod secret;

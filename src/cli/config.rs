@@ -2,7 +2,6 @@
 //! same flags, read by the same parser; what may not come from a place is refused there, with its line.
 
 use std::ffi::OsString;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use clap::error::ErrorKind;
@@ -13,10 +12,13 @@ use super::args::{Ask, Cli};
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
+use crate::base::files;
 
 /// Flags that would change the rights or the output of every pipe: command line and profile only.
 const NOT_IN_CONFIG: &[&str] =
     &["allow", "list_tools", "files", "no_stdin", "stdin", "output", "format", "json", "jsonl"];
+/// More is no configuration.
+const LONGEST: u64 = 1 << 20;
 /// Flags that choose the files themselves.
 const NOWHERE: &[&str] = &["profile", "no_config"];
 /// What decides where the key goes: not from the environment either, which a directory's tools may set.
@@ -102,25 +104,8 @@ fn relative_prompt_file(words: &mut [OsString], profile: &Path) {
 
 /// Reads a configuration file; `None` if there is none.
 fn read(path: &Path) -> Result<Option<String>> {
-    match std::fs::metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).or_fail(Exit::Config, || path.display().to_string()),
-        Ok(metadata) => trusted(path, &metadata)?,
-    }
-    std::fs::read_to_string(path).map(Some).or_fail(Exit::Config, || path.display().to_string())
-}
-
-/// A file that others can write could give rights and keys away.
-fn trusted(path: &Path, metadata: &std::fs::Metadata) -> Result<()> {
-    let group = metadata.mode() & 0o020 != 0 && metadata.gid() != rustix::process::getegid().as_raw();
-    let owner = metadata.uid() != rustix::process::geteuid().as_raw() && metadata.uid() != 0;
-    let why = match metadata {
-        _ if metadata.is_dir() => "is a directory",
-        _ if metadata.mode() & 0o002 != 0 || group => "can be written by others: chmod go-w it",
-        _ if owner => "belongs to another user",
-        _ => return Ok(()),
-    };
-    Err(Failure::new(Exit::Config, format!("{}: {why}", path.display())))
+    let Some(bytes) = files::read_trusted(path, LONGEST)? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).or_fail(Exit::Config, || path.display().to_string())
 }
 
 fn parse_file(path: &Path, text: &str, place: Place) -> Result<Vec<OsString>> {

@@ -1,11 +1,13 @@
 //! Finding the key. A key goes only to the origin it is for.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::settings::{KeySource, Settings};
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
+use crate::base::files;
 use crate::base::process;
 use crate::base::secret::Secret;
 use crate::base::stop::Stopper;
@@ -72,7 +74,8 @@ fn named(source: &KeySource, stop: &Stopper) -> Result<Secret> {
             check(&env::var(name).ok_or_else(missing)?, name)
         }
         KeySource::File(path) => {
-            let bytes = read_file(path)?;
+            let missing = || Failure::new(Exit::Config, format!("--api-key-file {path}: no such file"));
+            let bytes = files::read_trusted(Path::new(path), LONGEST as u64)?.ok_or_else(missing)?;
             check(&String::from_utf8_lossy(&bytes), path)
         }
         KeySource::Command(command) => {
@@ -85,24 +88,6 @@ fn named(source: &KeySource, stop: &Stopper) -> Result<Secret> {
             check(&String::from_utf8_lossy(&output), "--api-key-cmd")
         }
     }
-}
-
-/// Reads a key file; FIFOs and descriptors (`<(pass show …)`) too. A file that others can write is no key file.
-fn read_file(path: &str) -> Result<Vec<u8>> {
-    use std::io::Read as _;
-    use std::os::unix::fs::MetadataExt as _;
-    let fail = || format!("--api-key-file {path}");
-    let file = std::fs::File::open(path).or_fail(Exit::Config, fail)?;
-    let metadata = file.metadata().or_fail(Exit::Config, fail)?;
-    let owner = metadata.uid();
-    let foreign = owner != 0 && owner != rustix::process::geteuid().as_raw();
-    if metadata.is_file() && (metadata.mode() & 0o022 != 0 || foreign) {
-        let why = if foreign { "belongs to another user" } else { "can be written by others: chmod 600 it" };
-        return Err(Failure::new(Exit::Config, format!("{}: {why}", fail())));
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST as u64).read_to_end(&mut bytes).or_fail(Exit::Config, fail)?;
-    Ok(bytes)
 }
 
 /// A key is one line of printable characters; anything else would break the header that carries it.

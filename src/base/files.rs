@@ -1,0 +1,42 @@
+//! The user's own files that give rights or keys away: read only if nobody else could have written them.
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use super::exit::Exit;
+use super::failure::{Failure, OrFail as _, Result};
+
+/// Reads a configuration or key file, at most `limit` bytes; `None` if there is none. The file that is judged is the
+/// one that is read. A pipe (`<(pass show …)`) is the user's own.
+///
+/// # Errors
+/// It cannot be read, or others can write it.
+pub fn read_trusted(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    let fail = || path.display().to_string();
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.or_fail(Exit::Config, fail)?,
+    };
+    if let Some(why) = distrust(&file.metadata().or_fail(Exit::Config, fail)?) {
+        return Err(Failure::new(Exit::Config, format!("{}: {why}", path.display())));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).or_fail(Exit::Config, fail)?;
+    Ok(Some(bytes))
+}
+
+/// Why a file is not to be trusted.
+fn distrust(metadata: &Metadata) -> Option<&'static str> {
+    let others = metadata.mode() & 0o002 != 0;
+    let group = metadata.mode() & 0o020 != 0 && metadata.gid() != rustix::process::getegid().as_raw();
+    let owner = metadata.uid() != rustix::process::geteuid().as_raw() && metadata.uid() != 0;
+    match metadata {
+        _ if metadata.is_dir() => Some("is a directory"),
+        _ if !metadata.is_file() => None,
+        _ if others || group => Some("can be written by others: chmod go-w it"),
+        _ if owner => Some("belongs to another user"),
+        _ => None,
+    }
+}
