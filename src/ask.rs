@@ -96,7 +96,10 @@ fn messages(output: &OutputSettings) -> Messages {
     Messages {
         notes: output.verbosity >= Verbosity::Normal,
         verbose: output.verbosity == Verbosity::Verbose,
-        status: both && output.verbosity == Verbosity::Normal && !output.debug,
+        status: both
+            && output.verbosity == Verbosity::Normal
+            && !output.debug
+            && env::var("TERM").as_deref() != Some("dumb"),
         color: output.color,
         at_terminal: terminals.stderr,
         ..Messages::default()

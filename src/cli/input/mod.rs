@@ -125,11 +125,11 @@ impl Gathering<'_> {
     fn instruction_from_stdin(&mut self) -> Result<String> {
         let bytes = stdin::read(self.settings, self.stop, self.left, false, self.messages)?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(empty());
+            return Err(no_instruction());
         }
         self.record("stdin", None, &bytes, "text/plain");
         let text = self.text(bytes, &Source::stdin())?;
-        if text.trim().is_empty() { Err(empty()) } else { Ok(text) }
+        if text.trim().is_empty() { Err(no_instruction()) } else { Ok(text) }
     }
 
     fn file(&mut self, name: &str, kind: Stdin) -> Result<()> {
@@ -264,6 +264,10 @@ impl Gathering<'_> {
         opening.instruction = instruction;
         opening
     }
+}
+
+fn no_instruction() -> Failure {
+    Failure::new(Exit::NoInput, "stdin: empty, no prompt in it: flux ask 'WHAT TO DO'")
 }
 
 fn empty() -> Failure {
