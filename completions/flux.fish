@@ -67,8 +67,11 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l header -d 'A further h
 complete -c flux -n "__fish_flux_using_subcommand ask" -l ca-file -d 'Trust the certificates in this file alone' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l retries -d 'Attempts after the first [default: 4]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l idle-timeout -d 'The most time without a byte [default: 300s]' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -l allow -d 'Grant something more: \'read:PATH\', a file that is named as secrets usually are (repeatable)' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -l root -d 'The directory beneath which files may be read [default: the working directory]' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l allow -d 'Grant something more: \'write\' to change files, \'write:GLOB\' only some, \'read:PATH\' a file that is named as secrets usually are (repeatable)' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l deny -d 'Forbid something: \'read:GLOB\', \'write:GLOB\', \'read\' or \'write\'; outweighs every grant (repeatable)' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l on-deny -d 'What a denied call does: the model goes on, or the run ends with exit 84 [default: continue]' -r -f -a "continue\t'The model is told, and goes on'
+fail\t'The run ends with exit 84'"
+complete -c flux -n "__fish_flux_using_subcommand ask" -l root -d 'The directory beneath which files may be used [default: the working directory]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l timeout -d 'The most time for the whole run' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l max-turns -d 'The most requests [default: 50; 0: no limit]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l max-tool-calls -d 'The most tool calls [default: 200; 0: no limit]' -r
@@ -96,7 +99,7 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l allow-http -d 'Allow p
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-allow-http -d 'Undo --allow-http'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-tools -d 'Offer no tools: pure completion, right for untrusted input whose answer is published'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l tools -d 'Undo --no-tools'
-complete -c flux -n "__fish_flux_using_subcommand ask" -l list-tools -d 'List the tools that the model would be offered, and do nothing else'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l list-tools -d 'List the tools that the model would be offered and why others are not, and do nothing else'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-config -d 'Do not read `$XDG_CONFIG_HOME/flux/config`'
 complete -c flux -n "__fish_flux_using_subcommand ask" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c flux -n "__fish_flux_using_subcommand models" -s h -l help -d 'Print help'

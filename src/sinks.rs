@@ -25,7 +25,7 @@ pub struct Sinks {
     stream: bool,
     writes_stdout: bool,
     debug: bool,
-    /// How many calls were denied, and the first one with the grant that it lacked.
+    /// How many calls were denied, and the first one with what would have permitted it.
     denials: Option<(u64, String, String)>,
     /// Names for the request lines.
     names: Names,
@@ -70,13 +70,13 @@ impl Sinks {
 
     /// Says what the permissions of this run have kept from the model.
     pub fn say_denials(&mut self) {
-        if let Some((count, call, grant)) = self.denials.take() {
+        if let Some((count, call, remedy)) = self.denials.take() {
             let calls = if count == 1 {
                 "1 call was denied".to_owned()
             } else {
                 format!("{count} calls were denied, the first")
             };
-            self.messages.note(format!("{calls}: {call}; to permit it: --allow '{}'", grant.replace('\'', r"'\''")));
+            self.messages.note(format!("{calls}: {call}; to permit it: {remedy}"));
         }
     }
 
@@ -185,8 +185,8 @@ impl Observer for Sinks {
         let how = result.detail.code.unwrap_or("ok");
         let arguments = text::prefix(call.arguments.replay(), 100);
         let size = text::bytes(result.detail.bytes);
-        if let Some(grant) = &result.detail.denied {
-            let first = || (0, format!("{} {arguments}", call.name), grant.clone());
+        if let Some(remedy) = &result.detail.denied {
+            let first = || (0, format!("{} {arguments}", call.name), remedy.clone());
             self.denials.get_or_insert_with(first).0 += 1;
         }
         self.messages.verbose(format!("{} {arguments}: {how}, {size}, {} ms", call.name, result.detail.duration_ms));

@@ -39,29 +39,33 @@ impl Agent<'_> {
             }
             let answers = self.run_batch(batch, repeats);
             for (call, result) in batch.iter().zip(&answers) {
-                repeats.note(call, result.is_error);
-                self.totals.count(result);
+                repeats.note(call, result, self.toolbox);
+                self.count(result);
                 observer.tool_result(call, result)?;
             }
             results.extend(answers);
+            if self.denials.are_too_many() {
+                break;
+            }
         }
-        for call in &calls[allowed..] {
-            let result = beyond(ending.is_some());
-            self.totals.count(&result);
+        let denied = self.denials.failure();
+        for call in &calls[results.len()..] {
+            let result = if denied.is_some() { after_denial() } else { beyond(ending.is_some()) };
+            self.count(&result);
             observer.tool_result(call, &result)?;
             results.push(result);
         }
-        match (self.stop.stopped(), ending) {
-            (Some(stop), _) => Err(stop.into()),
-            (None, Some((_, failure))) => Err(failure),
-            (None, None) => Ok(results),
+        match (self.stop.stopped(), denied, ending) {
+            (Some(stop), ..) => Err(stop.into()),
+            (None, Some(failure), _) | (None, None, Some((_, failure))) => Err(failure),
+            (None, None, None) => Ok(results),
         }
     }
 
     /// Records that the calls of a turn which did not end in tool use were not run.
     pub(super) fn answer_without_running(&mut self, reply: &Reply, observer: &mut dyn Observer) -> Result<()> {
         for (call, result) in reply.tools().zip(not_run(reply)) {
-            self.totals.count(&result);
+            self.count(&result);
             observer.tool_result(call, &result)?;
         }
         Ok(())
@@ -130,6 +134,11 @@ impl Agent<'_> {
         let result = |slot: Mutex<Option<ToolResult>>| slot.into_inner().unwrap_or_else(PoisonError::into_inner);
         slots.into_iter().map(|slot| result(slot).unwrap_or_else(ToolResult::cancelled)).collect()
     }
+
+    fn count(&mut self, result: &ToolResult) {
+        self.denials.note(result);
+        self.totals.count(result);
+    }
 }
 
 /// The results of a turn whose calls must not run.
@@ -153,6 +162,10 @@ fn timed(toolbox: &Toolbox, call: &ToolCall, redactor: &Redactor, stop: &(dyn Fn
     }
     result.detail.duration_ms = clock::millis_since(start);
     result
+}
+
+fn after_denial() -> ToolResult {
+    ToolResult::error("not_run", "not run: a denial ends this run")
 }
 
 fn beyond(limit: bool) -> ToolResult {

@@ -2,6 +2,7 @@
 //! turn or something ends the run. It prints nothing and knows no provider: it tells an [`Observer`].
 
 mod calls;
+mod denials;
 mod limits;
 mod repeats;
 mod totals;
@@ -17,6 +18,7 @@ use crate::client::{Client, Failed, Listener};
 use crate::tools::Toolbox;
 use crate::wire::{ApiError, Attempt, Cost, Delta, Model, RequestHead, Wire, cost};
 
+pub use denials::{Denials, OnDeny};
 pub use limits::Limits;
 pub use totals::Totals;
 
@@ -62,6 +64,8 @@ pub struct Agent<'a> {
     pub toolbox: &'a Toolbox,
     /// When to stop.
     pub limits: Limits,
+    /// What denied calls do to the run.
+    pub denials: Denials,
     /// Stops the run from outside.
     pub stop: Stopper,
     /// What the run has used so far.

@@ -1,10 +1,12 @@
 //! Breaks loops of the same failing call.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use serde_json::Value;
 
 use crate::chat::{Arguments, ToolCall, ToolResult};
+use crate::tools::Toolbox;
 
 /// How often a call may fail before it is not run any more.
 const MOST_FAILURES: u32 = 2;
@@ -12,31 +14,53 @@ const MOST_FAILURES: u32 = 2;
 /// Counts the failures of each call, by tool and arguments.
 #[derive(Debug, Default)]
 pub(super) struct Repeats {
-    failures: HashMap<(String, String), u32>,
+    failures: HashMap<(String, String), Failures>,
+}
+
+/// What is known of a call that fails.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u32,
+    /// The files that it names.
+    paths: Vec<PathBuf>,
+    /// What would have permitted it, if it was denied.
+    remedy: Option<String>,
 }
 
 impl Repeats {
     /// The result of a call that has failed too often, instead of running it again.
     pub(super) fn block(&self, call: &ToolCall) -> Option<ToolResult> {
-        let failures = self.failures.get(&key(call)).copied().unwrap_or(0);
-        (failures >= MOST_FAILURES).then(|| {
-            ToolResult::error(
-                "RETRY_LOOP_DETECTED",
-                format!(
-                    "{} with these arguments has failed {failures} times and was not run again. \
-                     Read the error above, change the arguments or use another tool.",
-                    call.name
-                ),
-            )
-        })
+        let failures = self.failures.get(&key(call)).filter(|failures| failures.count >= MOST_FAILURES)?;
+        let mut result = ToolResult::error(
+            "RETRY_LOOP_DETECTED",
+            format!(
+                "{} with these arguments has failed {} times and was not run again. \
+                 Read the error above, change the arguments or use another tool.",
+                call.name, failures.count
+            ),
+        );
+        // What was denied before is denied now.
+        result.detail.denied.clone_from(&failures.remedy);
+        Some(result)
     }
 
-    /// Remembers how a call ended.
-    pub(super) fn note(&mut self, call: &ToolCall, failed: bool) {
-        if failed {
-            *self.failures.entry(key(call)).or_default() += 1;
-        } else {
-            self.failures.remove(&key(call));
+    /// Remembers how a call ended. What a change has made of a file may let other calls on it succeed; a read changes
+    /// nothing for anybody.
+    pub(super) fn note(&mut self, call: &ToolCall, result: &ToolResult, toolbox: &Toolbox) {
+        if result.is_error {
+            let failures = self
+                .failures
+                .entry(key(call))
+                .or_insert_with(|| Failures { paths: toolbox.paths(call), ..Failures::default() });
+            failures.count += 1;
+            failures.remedy.clone_from(&result.detail.denied);
+            return;
+        }
+        self.failures.remove(&key(call));
+        if !toolbox.is_read_only(call) {
+            let changed = toolbox.paths(call);
+            let is_about = |path: &PathBuf| changed.iter().any(|changed| changed.starts_with(path));
+            self.failures.retain(|_, failures| !failures.paths.iter().any(is_about));
         }
     }
 }

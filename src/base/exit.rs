@@ -36,6 +36,8 @@ pub enum Exit {
     Limit,
     /// The model declined or answered nothing.
     Declined,
+    /// The permissions of the run stopped it.
+    Denied,
     /// A deadline was reached.
     Timeout,
     /// A signal ended the run.
@@ -84,7 +86,7 @@ pub static TABLE: &[Row] = &[
     ),
     row("82", "the model declined, or answered nothing", "no"),
     row("83", "reserved: the answer has not the demanded form", "maybe"),
-    row("84", "reserved: stopped by permissions", "no"),
+    row("84", "stopped by permissions: --on-deny fail, or five denials in a row", "no"),
     row("85", "reserved: the sandbox cannot be built", "no"),
     row("124", "--timeout or --stdin-timeout was reached", "yes"),
     row("129, 130, 141, 143", "died of SIGHUP, SIGINT, SIGPIPE, SIGTERM after cleaning up", ""),
@@ -110,6 +112,7 @@ impl Exit {
             Self::Config => 78,
             Self::Limit => 80,
             Self::Declined => 82,
+            Self::Denied => 84,
             Self::Timeout => 124,
             Self::Signal(n) => 128u8.saturating_add(u8::try_from(n).unwrap_or(0)),
         }
@@ -122,6 +125,7 @@ impl Exit {
             Self::Ok => "ok",
             Self::Limit | Self::Timeout => "limit",
             Self::Declined => "declined",
+            Self::Denied => "denied",
             Self::Signal(_) => "aborted",
             _ => "error",
         }

@@ -94,8 +94,10 @@ pub struct Detail {
     pub exit_code: Option<i32>,
     /// A short, stable word for the kind of error.
     pub code: Option<&'static str>,
-    /// If the permissions of this run forbid the call: the grant that it lacks, as `--allow` takes it.
+    /// If the permissions of this run forbid the call: what to add to the command line, or to leave out, to permit it.
     pub denied: Option<String>,
+    /// What a call has changed, as a unified diff.
+    pub diff: Option<String>,
 }
 
 /// A tool call together with its result: the only way in which a conversation holds either.
@@ -295,11 +297,11 @@ impl ToolResult {
         Self { text, is_error: true, detail }
     }
 
-    /// A call that the permissions of this run forbid, for want of `grant`.
+    /// A call that the permissions of this run forbid; `remedy` is what the user could type to permit it.
     #[must_use]
-    pub fn denied(message: impl std::fmt::Display, grant: String) -> Self {
+    pub fn denied(message: impl std::fmt::Display, remedy: String) -> Self {
         let mut result = Self::error("denied", message);
-        result.detail.denied = Some(grant);
+        result.detail.denied = Some(remedy);
         result
     }
 

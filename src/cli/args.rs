@@ -73,11 +73,21 @@ pub enum Color {
     Never,
 }
 
+/// What a denied call does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnDeny {
+    /// The model is told, and goes on
+    Continue,
+    /// The run ends with exit 84
+    Fail,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   git diff | flux ask 'Review this change'
   flux ask 'What does this repository do? Start with README.md'
   flux ask -f error.log -f src/main.rs 'Why does it fail?'
+  flux ask --allow 'write:*.md' 'Correct the spelling in README.md'
   flux ask --no-tools -o summary.txt 'Summarise' < report.txt
   flux ask --json 'How many tests are there?' | jq .usage
 
@@ -274,13 +284,20 @@ pub struct ToolArgs {
     /// Undo --no-tools
     #[arg(long, hide = true, overrides_with = "no_tools")]
     pub tools: bool,
-    /// Grant something more: 'read:PATH', a file that is named as secrets usually are (repeatable)
+    /// Grant something more: 'write' to change files, 'write:GLOB' only some, 'read:PATH' a file that is named as
+    /// secrets usually are (repeatable)
     #[arg(long, value_name = "GRANT")]
     pub allow: Vec<String>,
-    /// List the tools that the model would be offered, and do nothing else
+    /// Forbid something: 'read:GLOB', 'write:GLOB', 'read' or 'write'; outweighs every grant (repeatable)
+    #[arg(long, value_name = "GRANT")]
+    pub deny: Vec<String>,
+    /// What a denied call does: the model goes on, or the run ends with exit 84 [default: continue]
+    #[arg(long, value_name = "WHAT")]
+    pub on_deny: Option<OnDeny>,
+    /// List the tools that the model would be offered and why others are not, and do nothing else
     #[arg(long)]
     pub list_tools: bool,
-    /// The directory beneath which files may be read [default: the working directory]
+    /// The directory beneath which files may be used [default: the working directory]
     #[arg(long, value_name = "DIR")]
     pub root: Option<String>,
 }

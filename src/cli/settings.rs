@@ -1,20 +1,21 @@
 //! What will be done: the flags of all layers settled once, against each other and against the terminals.
 
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
 use serde_json::value::RawValue;
 
-use super::args::{Ask, Color, Format};
+use super::args::{self, Ask, Color, Format};
 use super::config;
-use crate::agent::Limits;
+use crate::agent::{Limits, OnDeny};
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::tty::Terminals;
+use crate::tools::Policy;
 use crate::wire::Params;
 
 /// Everything that a run needs to know, settled.
@@ -30,8 +31,10 @@ pub struct Settings {
     pub network: NetworkSettings,
     /// Where the file tools work.
     pub files: Files,
-    /// Files that may be read although they are named as secrets usually are, relative to the root.
-    pub secrets: Vec<PathBuf>,
+    /// What this run may do with files.
+    pub policy: Policy,
+    /// What a denied call does.
+    pub on_deny: OnDeny,
     /// Only list the tools.
     pub list_tools: bool,
     /// When to stop.
@@ -197,7 +200,11 @@ impl Settings {
             model: model(&ask, model_typed)?,
             network: network(&ask)?,
             files,
-            secrets: ask.tools.allow.iter().map(|grant| granted(grant)).collect::<Result<_>>()?,
+            policy: policy(&ask)?,
+            on_deny: match ask.tools.on_deny {
+                Some(args::OnDeny::Fail) => OnDeny::Fail,
+                _ => OnDeny::Continue,
+            },
             list_tools: ask.tools.list_tools,
             limits: limits(&ask)?,
         })
@@ -407,16 +414,13 @@ fn files(ask: &Ask) -> Result<Files> {
     Ok(if broad { Files::TooBroad } else { Files::Beneath(current) })
 }
 
-/// `read:PATH`, the one grant there is: a path beneath the root.
-fn granted(grant: &str) -> Result<PathBuf> {
-    let fail = |why: &str| Err(usage(format!("--allow {grant}: {why}: flux help permissions")));
-    let Some(path) = grant.strip_prefix("read:") else { return fail("the only grant is 'read:PATH'") };
-    let path: PathBuf = Path::new(path).components().filter(|part| *part != Component::CurDir).collect();
-    let beneath = path.components().all(|part| matches!(part, Component::Normal(_)));
-    if path.as_os_str().is_empty() || !beneath {
-        return fail("PATH is a file beneath the root");
+/// What the grants and denials say.
+fn policy(ask: &Ask) -> Result<Policy> {
+    let args = &ask.tools;
+    if args.no_tools && !args.allow.is_empty() {
+        return Err(usage("--allow cannot be used with --no-tools"));
     }
-    Ok(path)
+    Policy::parse(&args.allow, &args.deny).map_err(usage)
 }
 
 fn limits(ask: &Ask) -> Result<Limits> {

@@ -64,6 +64,13 @@ fn field_before(text: &str, line: usize, column: usize) -> Option<String> {
     begun.filter(|(start, _)| *start <= place).max().map(|(_, name)| name)
 }
 
+/// The paths in the arguments of any of the tools that work on files.
+pub(super) fn paths(arguments: &RawValue) -> Vec<String> {
+    let arguments: Value = serde_json::from_str(arguments.get()).unwrap_or_default();
+    let named = ["path", "to", "paths"].into_iter().filter_map(|field| arguments.get(field));
+    named.flat_map(|value| one_or_many(value).unwrap_or_default()).collect()
+}
+
 /// An optional path; none, and an empty one too, means the root.
 pub(super) fn path_or_root(path: Option<&str>) -> &str {
     path.filter(|path| !path.is_empty()).unwrap_or(".")

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-use super::{Refusal, paths};
+use super::policy::Withheld;
+use super::{Refusal, paths, policy};
 
 /// Why something cannot be opened, before it is put into words.
 #[derive(Debug)]
@@ -18,8 +19,8 @@ pub(super) enum Fault {
     KernelFiles,
     /// More links than anybody means.
     LinkLoop,
-    /// Withheld because of this true name.
-    Secret(PathBuf),
+    /// This true name may not be read in this run.
+    Withheld(PathBuf, Withheld),
 }
 
 impl From<Errno> for Fault {
@@ -32,7 +33,8 @@ impl Fault {
     /// The words for it; `path` is relative to the root, as the model gave it.
     pub(super) fn about(&self, path: &Path) -> Refusal {
         let (code, reason) = match self {
-            Self::Secret(real) => return paths::secret(path, real),
+            Self::Withheld(real, Withheld::Secret) => return paths::secret(path, real),
+            Self::Withheld(real, Withheld::Denied(text)) => return policy::denied(real, text),
             Self::Errno(Errno::XDEV) => return paths::outside(path),
             Self::NotAFile => ("not_a_file", " is a pipe, a socket, a device or the like"),
             Self::KernelFiles => ("not_a_file", " belongs to the kernel, as what is in /proc"),
@@ -46,6 +48,29 @@ impl Fault {
                 let reason = io::Error::from(*errno);
                 return Refusal::new("unreadable", format!("{} cannot be opened: {reason}", paths::shown(path)));
             }
+        };
+        Refusal::new(code, format!("{}{reason}", paths::shown(path)))
+    }
+
+    /// The words for a change that was not made; `path` is relative to the root.
+    pub(super) fn about_change(&self, path: &Path) -> Refusal {
+        let (code, reason) = match self {
+            Self::Errno(Errno::LOOP) => {
+                ("symbolic_link", " leads through a symbolic link, and nothing is changed through one; name the file")
+            }
+            Self::Errno(Errno::ISDIR) => ("is_a_directory", " is a directory; only files can be changed"),
+            Self::Errno(Errno::ACCESS | Errno::PERM) => ("unwritable", " may not be changed by this user"),
+            Self::Errno(Errno::ROFS) => ("unwritable", " is on a file system that can only be read"),
+            Self::Errno(Errno::NOSPC | Errno::DQUOT) => ("no_space", ": the disk is full; nothing was changed"),
+            Self::Errno(Errno::EXIST) => ("exists", " exists already and is not overwritten"),
+            Self::Errno(Errno::AGAIN | Errno::XDEV | Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG) => {
+                return self.about(path);
+            }
+            Self::Errno(errno) => {
+                let reason = io::Error::from(*errno);
+                return Refusal::new("unwritable", format!("{} cannot be changed: {reason}", paths::shown(path)));
+            }
+            _ => return self.about(path),
         };
         Refusal::new(code, format!("{}{reason}", paths::shown(path)))
     }
@@ -71,7 +96,7 @@ mod tests {
             (Errno::AGAIN.into(), "unreadable: a/b is being changed all the time; try again"),
             (Errno::IO.into(), "unreadable: a/b cannot be opened: Input/output error (os error 5)"),
             (
-                Fault::Secret("c/it's.pem".into()),
+                Fault::Withheld("c/it's.pem".into(), Withheld::Secret),
                 "denied: a/b leads to c/it's.pem; c/it's.pem is named as secrets usually are; \
                  the user may grant --allow 'read:c/it'\\''s.pem'",
             ),
@@ -84,7 +109,7 @@ mod tests {
     #[test]
     fn a_grant_is_named_whole_however_long_its_path_is() {
         let long: PathBuf = ["directory"; 40].iter().collect();
-        let refusal = Fault::Secret(long.join(".env")).about(&long.join(".env"));
+        let refusal = Fault::Withheld(long.join(".env"), Withheld::Secret).about(&long.join(".env"));
         let Refusal::Denied { message: text, .. } = refusal else { panic!("{refusal:?}") };
         assert!(text.ends_with(&format!("'read:{}/.env'", long.display())), "{text}");
     }

@@ -1,7 +1,6 @@
 //! A file as lines of text, in bounded memory whatever is in it: encodings, binary files, lines without end.
 //! Knows nothing of how the lines are shown.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use super::utf16::Utf16;
@@ -24,7 +23,7 @@ pub(super) enum Encoding {
 /// The file as a stream of (nearly) UTF-8 without a byte order mark; none for a binary file. Reading ends with an
 /// error soon after `stop` says so.
 pub(super) fn text<'a>(
-    file: File,
+    file: impl Read + 'a,
     stop: &'a (dyn Fn() -> bool + Sync),
 ) -> io::Result<Option<(Encoding, Box<dyn Read + 'a>)>> {
     let mut file = Stoppable { file, stop };
@@ -41,12 +40,12 @@ pub(super) fn text<'a>(
     })
 }
 
-struct Stoppable<'a> {
-    file: File,
+struct Stoppable<'a, R> {
+    file: R,
     stop: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl Read for Stoppable<'_> {
+impl<R: Read> Read for Stoppable<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if (self.stop)() { Err(io::Error::other("the run was stopped")) } else { self.file.read(buffer) }
     }

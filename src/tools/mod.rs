@@ -5,6 +5,7 @@
 mod arguments;
 mod clip;
 mod distance;
+mod edit;
 mod fault;
 pub mod files;
 mod find;
@@ -13,24 +14,33 @@ mod grep;
 mod ignores;
 mod lines;
 mod list;
+mod moves;
 pub mod names;
 mod paths;
+pub mod policy;
+mod protected;
 mod read;
+mod reads;
 pub mod secrets;
 mod utf16;
 mod walk;
+mod write;
 
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde_json::value::RawValue;
 
 use crate::base::text;
-use crate::chat::{ToolCall, ToolResult, ToolSpec};
+use crate::chat::{Arguments, ToolCall, ToolResult, ToolSpec};
+
+use reads::Reads;
 
 pub use files::Workspace;
+pub use policy::Policy;
 
 /// Bytes kept at the head and at the tail of a result, unless the caller wants fewer.
 pub const DEFAULT_CAP: usize = 32 << 10;
@@ -55,6 +65,8 @@ pub trait Tool: Send + Sync {
 pub struct Context<'a> {
     /// Where the files are.
     pub workspace: &'a Workspace,
+    /// What this run has read.
+    reads: &'a Reads,
     /// Asked regularly by long work; true ends the call with [`ToolResult::cancelled`].
     pub stop: &'a (dyn Fn() -> bool + Sync),
     /// Bytes kept at the head and at the tail of a result.
@@ -80,6 +92,7 @@ pub struct Toolbox {
     workspace: Option<Workspace>,
     tools: Vec<Box<dyn Tool>>,
     specs: Vec<ToolSpec>,
+    reads: Reads,
     cap: usize,
 }
 
@@ -89,18 +102,32 @@ pub fn reading_tools() -> Vec<Box<dyn Tool>> {
     vec![Box::new(read::ReadFiles), Box::new(list::ListFiles), Box::new(find::FindFiles), Box::new(grep::GrepSearch)]
 }
 
+/// The four tools that change files: `edit_file`, `write_file`, `move_file` and `delete_file`.
+#[must_use]
+pub fn changing_tools() -> Vec<Box<dyn Tool>> {
+    vec![Box::new(edit::EditFile), Box::new(write::WriteFile), Box::new(moves::MoveFile), Box::new(moves::DeleteFile)]
+}
+
+/// The tools that a run with this policy can use at all.
+#[must_use]
+pub fn permitted_tools(policy: &Policy) -> Vec<Box<dyn Tool>> {
+    let reading = if policy.may_read() { reading_tools() } else { Vec::new() };
+    let changing = if policy.may_write() { changing_tools() } else { Vec::new() };
+    reading.into_iter().chain(changing).collect()
+}
+
 impl Toolbox {
     /// Puts the tools together; their order is the order in which the model sees them.
     #[must_use]
     pub fn new(workspace: Workspace, tools: Vec<Box<dyn Tool>>) -> Self {
         let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
-        Self { workspace: Some(workspace), tools, specs, cap: DEFAULT_CAP }
+        Self { workspace: Some(workspace), tools, specs, reads: Reads::default(), cap: DEFAULT_CAP }
     }
 
     /// No tools at all.
     #[must_use]
     pub fn empty() -> Self {
-        Self { workspace: None, tools: Vec::new(), specs: Vec::new(), cap: DEFAULT_CAP }
+        Self { workspace: None, tools: Vec::new(), specs: Vec::new(), reads: Reads::default(), cap: DEFAULT_CAP }
     }
 
     /// Keeps only `cap` bytes at the head and at the tail of a result: for models with small windows.
@@ -127,6 +154,13 @@ impl Toolbox {
         self.find(&call.name).is_none_or(Tool::read_only)
     }
 
+    /// The files that a call names, relative to the root: what it is about.
+    #[must_use]
+    pub fn paths(&self, call: &ToolCall) -> Vec<PathBuf> {
+        let (Some(workspace), Arguments::Object(raw)) = (&self.workspace, &call.arguments) else { return Vec::new() };
+        arguments::paths(raw).iter().filter_map(|path| workspace.plain(path)).collect()
+    }
+
     /// Answers one call, whatever is in it.
     #[must_use]
     pub fn call(&self, call: &ToolCall, stop: &(dyn Fn() -> bool + Sync)) -> ToolResult {
@@ -140,7 +174,7 @@ impl Toolbox {
         if stop() {
             return ToolResult::cancelled();
         }
-        tool.run(arguments, &Context { workspace, stop, cap: self.cap })
+        tool.run(arguments, &Context { workspace, reads: &self.reads, stop, cap: self.cap })
     }
 
     fn find(&self, name: &str) -> Option<&dyn Tool> {
@@ -177,8 +211,8 @@ pub enum Refusal {
     Denied {
         /// What is denied and why.
         message: String,
-        /// The grant that the call lacks, as `--allow` takes it.
-        grant: String,
+        /// What the user would have to add to the command line, or to leave out, to permit it.
+        remedy: String,
     },
     /// The run was stopped.
     Cancelled,
@@ -194,7 +228,7 @@ impl From<Refusal> for ToolResult {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Failed { code, message } => Self::error(code, message),
-            Refusal::Denied { message, grant } => Self::denied(message, grant),
+            Refusal::Denied { message, remedy } => Self::denied(message, remedy),
             Refusal::Cancelled => Self::cancelled(),
         }
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Refusal, names};
+use super::{Refusal, names, policy};
 use crate::base::text;
 
 /// What the kernel takes in one path.
@@ -74,8 +74,6 @@ pub(super) fn not_a_directory(path: &Path) -> Refusal {
 pub(super) fn secret(path: &Path, real: &Path) -> Refusal {
     let name = shown(real);
     let leads = if plain(path) == real { String::new() } else { format!("{} leads to {name}; ", shown(path)) };
-    let grant = format!("read:{}", names::escape(real));
-    let quoted = grant.replace('\'', r"'\''");
-    let message = format!("{leads}{name} is named as secrets usually are; the user may grant --allow '{quoted}'");
-    Refusal::Denied { message, grant }
+    let why = format!("{leads}{name} is named as secrets usually are");
+    policy::lacking(&why, &[format!("read:{}", names::escape(real))])
 }

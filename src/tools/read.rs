@@ -1,16 +1,20 @@
 //! `read_files`: text with line numbers, in bounded memory. It knows nothing of where files are or may be.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
 
 use super::clip::Clip;
-use super::files::OpenFile;
+use super::files::{EDIT_LIMIT, OpenFile, Version};
 use super::lines::{Encoding, Line, Lines};
+use super::reads::Reads;
 use super::{Context, Refusal, Tool, arguments, lines, names};
 use crate::chat::{ToolResult, ToolSpec};
 
@@ -133,6 +137,7 @@ fn joined(sections: Vec<(&str, Result<Section, ToolResult>)>, cap: usize) -> Too
 
 fn read_one(path: &str, first: u64, last: u64, room: usize, context: &Context<'_>) -> Result<Section, Refusal> {
     let OpenFile { file, path, size } = context.workspace.open_file(path)?;
+    let tally = RefCell::new(Tally { file: &file, hash: Sha256::new(), is_wanted: size <= EDIT_LIMIT });
     let failed = |error: io::Error| {
         if (context.stop)() {
             Refusal::Cancelled
@@ -140,12 +145,16 @@ fn read_one(path: &str, first: u64, last: u64, room: usize, context: &Context<'_
             Refusal::new("unreadable", format!("{} cannot be read: {error}", names::escape(&path)))
         }
     };
-    let Some((encoding, text)) = lines::text(file, context.stop).map_err(failed)? else {
+    let Some((encoding, text)) = lines::text(Tallied(&tally), context.stop).map_err(failed)? else {
         return Ok(Section::from(format!("(binary file, {size} bytes)\n").as_str()));
     };
     let mut lines = Lines::new(text);
     let skipped = lines.skip(first - 1).map_err(failed)?;
     let shown = show(&mut lines, first, last, room).map_err(failed)?;
+    if shown.is_complete && size <= EDIT_LIMIT {
+        let hash = tally.borrow().hash.clone().finalize().into();
+        shown.remember(&path, Version::of(&file, hash).map_err(failed)?, context.reads);
+    }
     if shown.text.is_empty() {
         return if first == 1 { Ok(Section::from("(empty file)\n")) } else { Err(beyond(&path, first, skipped)) };
     }
@@ -171,12 +180,34 @@ struct Shown {
     /// False if more lines may follow than were counted.
     is_complete: bool,
     is_lossy: bool,
+    /// True if a line is not shown to its end.
+    has_cut: bool,
+}
+
+/// Takes the hash of a file while it is read.
+struct Tally<'a> {
+    file: &'a File,
+    hash: Sha256,
+    is_wanted: bool,
+}
+
+struct Tallied<'a, 'b>(&'a RefCell<Tally<'b>>);
+
+impl Read for Tallied<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut tally = self.0.borrow_mut();
+        let count = tally.file.read(buffer)?;
+        if tally.is_wanted {
+            tally.hash.update(&buffer[..count]);
+        }
+        Ok(count)
+    }
 }
 
 /// Shows the lines from `first` to `last`, as far as they fit into `room` bytes, but at least one.
 fn show(lines: &mut Lines<'_>, first: u64, last: u64, room: usize) -> io::Result<Shown> {
     let mut text = String::new();
-    let (mut number, mut is_full, mut is_lossy) = (first, false, false);
+    let (mut number, mut is_full, mut is_lossy, mut has_cut) = (first, false, false, false);
     while number <= last
         && let Some(line) = lines.next(LINE_LIMIT.min(room.max(80)))?
     {
@@ -188,10 +219,11 @@ fn show(lines: &mut Lines<'_>, first: u64, last: u64, room: usize) -> io::Result
             break;
         }
         is_lossy |= line.is_lossy;
+        has_cut |= line.is_cut;
         number += 1;
     }
     let rest = lines.count_rest()? + u64::from(is_full);
-    Ok(Shown { text, first, last: number - 1, rest, is_full, is_complete: lines.is_complete(), is_lossy })
+    Ok(Shown { text, first, last: number - 1, rest, is_full, is_complete: lines.is_complete(), is_lossy, has_cut })
 }
 
 fn push_line(text: &mut String, number: u64, line: &Line) {
@@ -204,6 +236,15 @@ fn push_line(text: &mut String, number: u64, line: &Line) {
 }
 
 impl Shown {
+    /// Remembers what the model knows of the file now.
+    fn remember(&self, path: &Path, version: Version, reads: &Reads) {
+        if self.has_cut || self.is_lossy {
+            reads.shown_in_part(path, version);
+        } else {
+            reads.shown(path, version, (self.first, self.last), self.last + self.rest);
+        }
+    }
+
     /// Says which lines these are, unless they are all, and what is not shown as it is.
     fn notes(&self, encoding: Encoding) -> String {
         let mut notes = String::new();

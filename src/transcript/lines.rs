@@ -314,6 +314,9 @@ impl<'a> ToolResultMessage<'a> {
         if detail.denied.is_some() {
             details["denied"] = true.into();
         }
+        if let Some(diff) = &detail.diff {
+            details["diff"] = diff.as_str().into();
+        }
         Self {
             role: "toolResult",
             tool_call_id: &call.id,
@@ -365,7 +368,7 @@ impl ToolCounts {
 /// The `result` line.
 #[derive(Debug, Serialize)]
 pub struct RunResult {
-    /// `ok`, `limit`, `declined`, `error` or `aborted`.
+    /// `ok`, `limit`, `declined`, `denied`, `error` or `aborted`.
     pub status: &'static str,
     /// The exit code.
     pub exit_code: u8,

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use super::files::{Kind, Opened};
 use super::glob::Glob;
+use super::policy::Withheld;
 use super::walk::Walk;
 use super::{Context, Refusal, Tool, arguments};
 use crate::chat::{ToolResult, ToolSpec};
@@ -140,8 +141,10 @@ fn search_all(files: Files<'_>, search: &Search, report: &mut Report, context: &
 }
 
 fn search_one(searcher: &mut FileSearcher<'_>, path: &Path, context: &Context<'_>) -> Searched {
-    if context.workspace.is_withheld(path) {
-        return Searched::from(Gap::Secret);
+    match context.workspace.check_read(path) {
+        Ok(()) => {}
+        Err(Withheld::Secret) => return Searched::from(Gap::Secret),
+        Err(Withheld::Denied(_)) => return Searched::from(Gap::Denied),
     }
     match context.workspace.open_found(path) {
         Ok(opened) => searcher.search(opened, context.stop),

@@ -114,6 +114,7 @@ impl Missed {
     fn note(&self, gap: Gap) -> String {
         let why = match gap {
             Gap::Secret => "not searched, named like secrets",
+            Gap::Denied => "not searched, denied in this run",
             Gap::LongLine => "not searched to the end, a line is too long",
             Gap::Unreadable => "cannot be read",
             Gap::Binary => "not searched, binary",

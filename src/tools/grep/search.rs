@@ -69,6 +69,8 @@ pub(super) struct Hit {
 pub(super) enum Gap {
     /// It is named like a secret.
     Secret,
+    /// The command line forbids it.
+    Denied,
     /// It has a line above [`LINE_LIMIT`].
     LongLine,
     /// It cannot be opened or read.

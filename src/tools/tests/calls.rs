@@ -7,7 +7,7 @@ use super::*;
 
 #[test]
 fn the_model_learns_of_every_argument_a_tool_takes_and_of_no_other() {
-    let place = Place::new(&[]);
+    let place = Place::writing(&[]);
     for spec in place.toolbox.specs() {
         let schema: Value = serde_json::from_str(&spec.schema).unwrap();
         let described: BTreeSet<&str> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
@@ -38,7 +38,7 @@ fn every_schema_is_one_that_all_providers_take() {
             other => assert!(["string", "integer", "boolean"].contains(&other)),
         }
     }
-    for spec in Place::new(&[]).toolbox.specs() {
+    for spec in Place::writing(&[]).toolbox.specs() {
         check(&serde_json::from_str(&spec.schema).unwrap());
         assert!(spec.name.len() <= 64 && spec.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
     }
@@ -56,6 +56,28 @@ fn the_tools_cost_little_in_every_request() {
         .collect();
     let bytes = serde_json::to_string(&json).unwrap().len();
     assert!(bytes <= 1800, "{bytes}");
+}
+
+#[test]
+fn a_run_is_offered_only_what_it_can_use() {
+    let names = |allow: &[&str], deny: &[&str]| -> String {
+        let place = Place::allowing(allow, deny, &[]);
+        place.toolbox.specs().iter().map(|spec| spec.name.as_ref()).collect::<Vec<_>>().join(" ")
+    };
+    let reading = "read_files list_files find_files grep_search";
+    let all = format!("{reading} edit_file write_file move_file delete_file");
+    assert_eq!(names(&[], &[]), reading);
+    assert_eq!(names(&["write"], &[]), all);
+    assert_eq!(names(&["write:a"], &["write:b"]), all);
+    assert_eq!(names(&["write"], &["write"]), reading);
+    assert_eq!(names(&["write"], &["read"]), "");
+}
+
+#[test]
+fn a_changing_call_runs_alone() {
+    let place = Place::writing(&[]);
+    let changing: Vec<&str> = ["edit_file", "write_file", "move_file", "delete_file"].into();
+    assert!(changing.iter().all(|tool| !place.toolbox.is_read_only(&call(tool, "{}"))));
 }
 
 #[test]

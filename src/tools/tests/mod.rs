@@ -1,6 +1,8 @@
 //! The reading tools as the model meets them: through a [`Toolbox`], on real files.
 
 mod calls;
+mod changing;
+mod disk;
 mod paths;
 mod reading;
 mod searching;
@@ -14,7 +16,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Toolbox, Workspace, reading_tools};
+use super::{Policy, Toolbox, Workspace, permitted_tools, reading_tools};
 use crate::chat::{Arguments, ToolCall, ToolResult};
 
 /// A directory with a root in it, and files outside the root that nobody may see.
@@ -30,8 +32,33 @@ impl Place {
         Self::with_cap(files, super::DEFAULT_CAP)
     }
 
+    /// A place where these grants and denials hold.
+    fn allowing(allow: &[&str], deny: &[&str], files: &[(&str, &str)]) -> Self {
+        Self::allowing_in(tempfile::tempdir().unwrap(), allow, deny, files)
+    }
+
+    fn allowing_in(directory: TempDir, allow: &[&str], deny: &[&str], files: &[(&str, &str)]) -> Self {
+        let place = Self::within(directory, files, super::DEFAULT_CAP);
+        let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let policy = Policy::parse(&words(allow), &words(deny)).unwrap();
+        let tools = permitted_tools(&policy);
+        let toolbox = Toolbox::new(Workspace::open(&place.root()).unwrap().with_policy(policy), tools);
+        Self { toolbox, ..place }
+    }
+
+    fn writing(files: &[(&str, &str)]) -> Self {
+        Self::allowing(&["write"], &[], files)
+    }
+
+    fn writing_in(directory: TempDir, files: &[(&str, &str)]) -> Self {
+        Self::allowing_in(directory, &["write"], &[], files)
+    }
+
     fn with_cap(files: &[(&str, &str)], cap: usize) -> Self {
-        let directory = tempfile::tempdir().unwrap();
+        Self::within(tempfile::tempdir().unwrap(), files, cap)
+    }
+
+    fn within(directory: TempDir, files: &[(&str, &str)], cap: usize) -> Self {
         let root = directory.path().join("root");
         fs::create_dir(&root).unwrap();
         fs::write(directory.path().join("outside"), OUTSIDE).unwrap();
@@ -91,9 +118,45 @@ impl Place {
         self.text("read_files", json!({ "paths": [path] }))
     }
 
+    fn bytes(&self, path: impl AsRef<Path>) -> Vec<u8> {
+        fs::read(self.path(path)).unwrap()
+    }
+
+    /// Reads the file, then replaces one piece of it.
+    fn edit(&self, path: &str, search: &str, replace: &str) -> String {
+        self.read(path);
+        self.text("edit_file", edit(path, search, replace))
+    }
+
+    fn edit_error(&self, path: &str, search: &str, replace: &str) -> String {
+        self.error("edit_file", edit(path, search, replace))
+    }
+
+    /// Everything in the root, by path, with what is in it.
+    fn tree(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        let mut found = Vec::new();
+        let mut directories = vec![self.root()];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(&directory).unwrap().flatten() {
+                let is_directory = entry.file_type().unwrap().is_dir();
+                if is_directory {
+                    directories.push(entry.path());
+                }
+                let is_file = entry.file_type().unwrap().is_file();
+                found.push((entry.path(), if is_file { fs::read(entry.path()).unwrap() } else { Vec::new() }));
+            }
+        }
+        found.sort();
+        found
+    }
+
     fn read_error(&self, path: &str) -> String {
         self.error("read_files", json!({ "paths": [path] }))
     }
+}
+
+fn edit(path: &str, search: &str, replace: &str) -> Value {
+    json!({ "path": path, "edits": [{ "search": search, "replace": replace }] })
 }
 
 fn call(tool: &str, arguments: &str) -> ToolCall {

@@ -252,13 +252,13 @@ fn a_secret_is_denied_under_every_name_it_has_and_the_grant_is_named() {
 fn a_granted_secret_can_be_read_and_no_other() {
     let place = Place::new(&[("a/.env", "granted\n"), (".env", "other\n")]);
     place.link("a/.env", "link");
-    let mut workspace = Workspace::open(&place.root()).unwrap();
-    workspace.grant(Path::new("./a/.env"));
+    let policy = Policy::parse(&["read:./a/.env".to_owned()], &[]).unwrap();
+    let workspace = Workspace::open(&place.root()).unwrap().with_policy(policy);
     let toolbox = Toolbox::new(workspace, reading_tools());
     let read = |path: &str| toolbox.call(&call("read_files", &json!({ "paths": path }).to_string()), &|| false);
     assert_eq!(read("a/.env").text, "     1\tgranted\n");
     assert_eq!(read("link").text, "     1\tgranted\n");
-    assert_eq!(read(".env").detail.denied.as_deref(), Some("read:.env"));
+    assert_eq!(read(".env").detail.denied.as_deref(), Some("--allow 'read:.env'"));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! The one door to the file system. Every path that a model names is opened here, beneath the root, by the
 //! kernel's own rule; whoever swaps a directory with a link meanwhile gains nothing. Calls that exist only on
-//! Linux are kept to this file. It knows nothing of tools, only why something cannot be opened.
+//! Linux are kept to this folder. It knows nothing of tools, only why something cannot be opened or changed.
+
+mod change;
+mod temp;
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -16,7 +19,10 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::fault::Fault;
-use super::{Refusal, distance, names, paths, secrets};
+use super::policy::{Policy, Withheld};
+use super::{Refusal, distance, names, paths};
+
+pub(super) use change::{EDIT_LIMIT, Original, Version, changed_on_disk};
 
 /// No link is followed: links are resolved by [`Workspace::real`], so that the true name of what is opened is known.
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_SYMLINKS);
@@ -56,13 +62,13 @@ const KERNEL_FILES: [FsWord; 12] = [
     0x6e73_6673,
 ];
 
-/// The directory beneath which everything happens, and what is granted beyond the rules.
+/// The directory beneath which everything happens, and what this run may do there.
 #[derive(Debug)]
 pub struct Workspace {
     root: OwnedFd,
     path: PathBuf,
     given: PathBuf,
-    granted: Vec<PathBuf>,
+    policy: Policy,
     above: Vec<IgnoreFile>,
 }
 
@@ -136,12 +142,13 @@ impl Workspace {
         let fd = rustix::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let root = openat2(&fd, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), BENEATH)?;
         let above = ignore_files_above(&path);
-        Ok(Self { root, path, given, granted: Vec::new(), above })
+        Ok(Self { root, path, given, policy: Policy::default(), above })
     }
 
-    /// Permits one secret-named path, relative to the root.
-    pub fn grant(&mut self, path: &Path) {
-        self.granted.push(paths::plain(path));
+    /// Sets what this run may do beyond reading what is no secret.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// The root's own path, absolute and without links.
@@ -154,10 +161,9 @@ impl Workspace {
         &self.above
     }
 
-    /// True if a file of this name is not to be read in this run. `path` is a true path, as opening tells it.
-    #[must_use]
-    pub fn is_withheld(&self, path: &Path) -> bool {
-        secrets::is_secret(path) && !self.granted.iter().any(|granted| granted == path)
+    /// Fails if a file of this name is not to be read in this run. `path` is a true path, as opening tells it.
+    pub(super) fn check_read(&self, path: &Path) -> Result<(), Withheld> {
+        self.policy.check_read(path)
     }
 
     /// Opens a regular file for reading.
@@ -229,7 +235,10 @@ impl Workspace {
             match self.open_true(&real) {
                 Err(Fault::Errno(Errno::LOOP)) => real = self.real(path)?,
                 Ok(Opened::File(_)) if path.as_os_str().as_bytes().ends_with(b"/") => return Err(Errno::NOTDIR.into()),
-                Ok(Opened::File(_)) if self.is_withheld(&named) => return Err(Fault::Secret(named)),
+                Ok(Opened::File(file)) => {
+                    self.check_read(&named).map_err(|why| Fault::Withheld(named, why))?;
+                    return Ok(Opened::File(file));
+                }
                 other => return other,
             }
         }
@@ -247,9 +256,7 @@ impl Workspace {
             FileType::RegularFile => {}
             _ => return Err(Fault::NotAFile),
         }
-        if self.is_withheld(path) {
-            return Err(Fault::Secret(path.to_owned()));
-        }
+        self.check_read(path).map_err(|why| Fault::Withheld(path.to_owned(), why))?;
         let file = self.open_plain(name, CAREFUL)?;
         let stat = fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -317,7 +324,7 @@ impl Workspace {
         if let Fault::Errno(Errno::NOENT) = fault { self.missing(path) } else { fault.about(path) }
     }
 
-    fn missing(&self, path: &Path) -> Refusal {
+    pub(super) fn missing(&self, path: &Path) -> Refusal {
         let near = self.near(path).unwrap_or_default();
         let hint = if near.is_empty() { String::new() } else { format!("; near names: {}", near.join(", ")) };
         Refusal::new("not_found", format!("{} does not exist{hint}", paths::shown(path)))
