@@ -18,6 +18,7 @@
 )]
 
 mod config;
+mod edits;
 mod exit_codes;
 mod faults;
 mod generated;
