@@ -4,6 +4,7 @@
 //! If one of these fails, a run destroys work, writes where it was not told to, or plants what runs later.
 
 mod attacks;
+mod disks;
 mod grants;
 mod killed;
 mod requests;

@@ -66,7 +66,16 @@ const NAMES: [&str; 54] = [
 const BEGINNINGS: [&str; 4] = [".env", ".yarnrc", ".flux", ".aider"];
 
 /// Protected files by the end of their path: the directory, and how the name begins.
-const FILES: [(&str, &str); 1] = [(".cargo", "config")];
+const FILES: [(&str, &str); 8] = [
+    (".cargo", "config"),
+    (".config", "flux"),
+    (".config", "git"),
+    (".config", "fish"),
+    (".config", "autostart"),
+    (".config", "environment.d"),
+    (".config", "systemd"),
+    (".local", "bin"),
+];
 
 /// What DOS makes of `.git`.
 const SHORT_GIT: &str = "git~1";
@@ -142,6 +151,8 @@ mod tests {
             ("x/.Cargo/config", ".cargo"),
             (".yarnrc.yml", ".yarnrc"),
             (".flux-12-34", ".flux"),
+            (".config/flux/config", ".config"),
+            ("home/.local/bin/ls", ".local"),
         ];
         for (path, name) in cases {
             let wanted: &[&str] = if name.is_empty() { &[] } else { &[name] };
@@ -163,6 +174,8 @@ mod tests {
             "env",
             "my.env.rs",
             ".cargo/registry",
+            ".config/app/settings",
+            ".local/share/x",
             "cargo/config",
             "src/config.toml",
             "profile",

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -50,6 +50,24 @@ fn left_over(flux: &Flux) -> usize {
         }
     }
     left
+}
+
+/// G1: a run that is interrupted ends soon, of that signal, and clears up itself.
+#[test]
+fn an_interrupted_run_leaves_whole_files_and_no_temporary_ones() {
+    let api = Api::Chat;
+    let server = Server::of(api).unused_allowed().answer(writing(api));
+    let flux = Flux::to(&server).args(["--allow", "write", "--max-turns", "0", "--max-tool-calls", "0", "p"]);
+    let flux = (0..FILES).fold(flux, |flux, n| flux.file(&format!("d/f{n}"), content(n)));
+    for signal in [Signal::INT, Signal::TERM].into_iter().cycle().take(30) {
+        let running = flux.start();
+        thread::sleep(Duration::from_micros(fastrand::u64(40_000..90_000)));
+        let sent = Instant::now();
+        running.signal(signal);
+        let run = running.wait().signal(signal.as_raw());
+        let _ = run.check(sent.elapsed() < Duration::from_secs(2), "it ends soon").stdout("");
+        assert_eq!(left_over(&flux), 0, "a temporary file was left");
+    }
 }
 
 #[test]

@@ -40,7 +40,7 @@ impl Style {
         let ends = content.ends_with(b"\n");
         if self.ends_in_line_end && !ends && has_text {
             content.extend_from_slice(if self.is_crlf() { b"\r\n" } else { b"\n" });
-        } else if !self.ends_in_line_end && !self.is_empty && ends && self.lines > 0 {
+        } else if !self.ends_in_line_end && !self.is_empty && ends {
             content.pop();
             if content.ends_with(b"\r") {
                 content.pop();
@@ -84,7 +84,7 @@ mod tests {
         assert_eq!(kept(b"a\r\nb\r\n", b"a"), b"a\r\n");
         assert_eq!(kept(b"a\nb", b"a\n"), b"a");
         assert_eq!(kept(b"a\r\nb", b"a\r\n"), b"a");
-        assert_eq!(kept(b"a", b"a\nb\n"), b"a\nb\n");
+        assert_eq!(kept(b"a", b"a\nb\n"), b"a\nb");
         assert_eq!(kept(b"a\n", b""), b"");
     }
 

@@ -2,7 +2,7 @@
 //! the policy of this run permits them.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -98,7 +98,7 @@ impl Workspace {
             let (directory, name) = self.place(path)?;
             let temp = Temp::write(&directory, content, Some(original))?;
             match read(&directory, name, path) {
-                Ok(now) if now.is_unchanged(original) => temp.replace(name).map(Some),
+                Ok(now) if now.version == original.version => temp.replace(name, original),
                 Ok(_) | Err(Fault::Errno(Errno::NOENT | Errno::FBIG)) => Ok(None),
                 Err(fault) => Err(fault),
             }
@@ -263,8 +263,10 @@ fn read(directory: &OwnedFd, name: &OsStr, path: &Path) -> Result<Original, Faul
 }
 
 impl Original {
-    fn is_unchanged(&self, before: &Self) -> bool {
-        self.version == before.version && self.modified == before.modified
+    /// True if the metadata are those of the file as it was.
+    pub(super) fn is_still(&self, now: &Metadata) -> bool {
+        (now.dev(), now.ino(), now.len()) == (self.version.device, self.version.inode, self.content.len() as u64)
+            && (now.mtime(), now.mtime_nsec()) == self.modified
     }
 }
 

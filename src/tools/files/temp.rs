@@ -70,11 +70,27 @@ impl<'a> Temp<'a> {
         Ok(fchmod(&self.file, Mode::from_raw_mode(original.mode))?)
     }
 
-    /// Takes the place of the file with this name.
-    pub(super) fn replace(mut self, name: &OsStr) -> Result<File, Fault> {
-        renameat(self.directory, &self.name, self.directory, name)?;
-        self.is_ours = false;
-        self.file.try_clone().map_err(|error| errno(&error))
+    /// Takes the place of the file with this name, if that is still the one that was read. The two are exchanged
+    /// and the old one is looked at when nobody can reach it by its name any more: so no change is lost that
+    /// somebody makes at the last moment.
+    pub(super) fn replace(mut self, name: &OsStr, original: &Original) -> Result<Option<File>, Fault> {
+        let exchange = || renameat_with(self.directory, &self.name, self.directory, name, RenameFlags::EXCHANGE);
+        match exchange() {
+            Ok(()) => {
+                let old = open_plain(self.directory, OsStr::new(&self.name));
+                if !old.and_then(|old| old.metadata()).is_ok_and(|metadata| original.is_still(&metadata)) {
+                    exchange()?;
+                    return Ok(None);
+                }
+            }
+            // Not every file system knows the flag.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                renameat(self.directory, &self.name, self.directory, name)?;
+                self.is_ours = false;
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+        self.file.try_clone().map(Some).map_err(|error| errno(&error))
     }
 
     /// Takes a name that nobody has.
@@ -103,6 +119,12 @@ pub(super) fn rename_new(from: &OwnedFd, name: &OsStr, to: &OwnedFd, new: &OsStr
         }
         other => Ok(other?),
     }
+}
+
+/// Opens whatever has this name, only to look at it.
+fn open_plain(directory: &OwnedFd, name: &OsStr) -> std::io::Result<File> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(File::from(openat2(directory, name, flags, Mode::empty(), BENEATH)?))
 }
 
 /// Removes the temporary files of runs that are dead. What fails is left to the next run.

@@ -130,6 +130,31 @@ fn a_file_that_changes_between_reading_and_replacing_is_left_alone() {
 }
 
 #[test]
+fn of_two_runs_that_change_one_file_at_once_none_loses_the_others_change() {
+    let place = Place::writing(&[("n", "0")]);
+    let root = place.root();
+    let done = std::sync::atomic::AtomicU32::new(0);
+    let work = || {
+        let policy = Policy::parse(&["write".to_owned()], &[]).unwrap();
+        let workspace = Workspace::open(&root).unwrap().with_policy(policy);
+        for _ in 0..300 {
+            let original = workspace.original(Path::new("n")).unwrap().unwrap();
+            let number: u32 = String::from_utf8(original.content.clone()).unwrap().parse().unwrap();
+            if workspace.replace(&original, (number + 1).to_string().as_bytes()).is_ok() {
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(work);
+        work();
+    });
+    let done = done.into_inner();
+    assert_eq!(place.bytes("n"), done.to_string().as_bytes());
+    assert!(done >= 300 && place.tree().len() == 1, "{done}");
+}
+
+#[test]
 fn a_directory_that_git_would_take_for_its_own_is_protected() {
     let place =
         Place::writing(&[("bare/HEAD", "x"), ("bare/refs/a", "x"), ("bare/objects/a", "x"), ("half/HEAD", "x")]);
