@@ -113,7 +113,7 @@ impl Agent<'_> {
                     let results = calls::not_run(&reply);
                     conversation.push(reply.resolve(results));
                 }
-                _ => return self.judge(&reply).map(|text| before + &text),
+                _ => return self.judge(&reply, before),
             }
         }
     }
@@ -170,8 +170,9 @@ impl Agent<'_> {
         if self.free { Some(Cost::default()) } else { self.model.and_then(|model| cost(model, usage)) }
     }
 
-    /// Decides whether a turn without tool calls is an answer.
-    fn judge(&self, reply: &Reply) -> Result<String> {
+    /// Decides whether a turn without tool calls is an answer; `before` is what it said before it paused.
+    fn judge(&self, reply: &Reply, before: String) -> Result<String> {
+        let text = before + &reply.text();
         let limit = |what: String| Err(Failure::new(Exit::Limit, what).class("limit"));
         match reply.stop {
             StopReason::Length => {
@@ -184,10 +185,10 @@ impl Agent<'_> {
                 let why = reply.refusal.as_deref().map_or_else(String::new, |why| format!(": {why}"));
                 Err(Failure::new(Exit::Declined, format!("the model declined{why}")).class("refusal"))
             }
-            _ if reply.text().trim().is_empty() => {
+            _ if text.trim().is_empty() => {
                 Err(Failure::new(Exit::Declined, "the model answered nothing").class("empty"))
             }
-            _ => Ok(reply.text()),
+            _ => Ok(text),
         }
     }
 }

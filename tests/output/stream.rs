@@ -187,3 +187,21 @@ fn list_tools_names_what_the_model_may_do_without_a_request() {
     let _ = run.check(all, "the four tools");
     assert_eq!(server.connections(), 0);
 }
+
+#[test]
+fn text_before_a_pause_is_an_answer_even_if_nothing_follows() {
+    let event = |json: serde_json::Value| format!("data: {json}\n\n");
+    let start =
+        event(serde_json::json!({"type": "message_start", "message": {"id": "m", "model": "m", "content": []}}));
+    let end = |stop: &str| {
+        event(
+            serde_json::json!({"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {"output_tokens": 1}}),
+        ) + &event(serde_json::json!({"type": "message_stop"}))
+    };
+    let text = event(serde_json::json!({"type": "content_block_start", "index": 0,
+        "content_block": {"type": "text", "text": "The answer."}}));
+    let paused = Reply::sse(format!("{start}{text}{}", end("pause_turn")));
+    let empty = Reply::sse(format!("{start}{}", end("end_turn")));
+    let server = Server::of(Api::Anthropic).lenient().script([paused, empty]);
+    let _ = Flux::to(&server).arg("p").run().code(0).stdout("The answer.\n");
+}
