@@ -8,6 +8,7 @@
 pub mod base;
 // Floor 1
 pub mod chat;
+pub mod sandbox;
 // Floor 2
 pub mod wire;
 // Floor 3
@@ -35,6 +36,9 @@ use cli::args::{Cli, Command};
 
 /// Runs the command line of this process and ends the process with its exit code, or by the signal that ended it.
 pub fn main() {
+    if sandbox::is_spawner(std::env::args_os().next().as_deref()) {
+        return sandbox::serve();
+    }
     // A panic is a bug; what the user sees of it is one line, made where the run ends.
     std::panic::set_hook(Box::new(|_| {}));
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();

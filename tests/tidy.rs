@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u32)] = &[
     ("base", 0),
     ("chat", 1),
+    ("sandbox", 1),
     ("wire", 2),
     ("client", 3),
     ("tools", 3),
@@ -25,7 +26,7 @@ const FLOORS: &[(&str, u32)] = &[
 /// A thing of the outside world, the words by which code reaches it, and the files that may.
 const DOORS: &[(&str, &[&str], &[&str])] = &[
     ("the network", &["ureq::", "TcpStream", "UdpSocket"], &["client/"]),
-    ("processes", &["process::Command"], &["base/process.rs"]),
+    ("processes", &["process::Command", "process::{Child, Command"], &["base/process.rs", "sandbox/"]),
     ("the environment", &["std::env::"], &["base/env.rs", "lib.rs"]),
     ("the clock", &["Instant::now", "SystemTime"], &["base/clock.rs"]),
     ("terminals", &["atty::", "IsTerminal"], &["base/tty.rs"]),
@@ -37,10 +38,10 @@ const DOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "the user's own files",
         &["fs::read", "fs::write", "fs::metadata", "fs::remove", "File::open", "OpenOptions"],
-        &["base/", "cli/input/", "client/tls.rs", "report/file.rs", "tools/files/", "transcript/target.rs"],
+        &["base/", "cli/input/", "client/tls.rs", "report/file.rs", "sandbox/", "tools/files/", "transcript/target.rs"],
     ),
     ("files beneath the root", &["openat2"], &["tools/files/"]),
-    ("unsafe code", &["unsafe {", "unsafe fn"], &["base/stdio.rs", "base/signals.rs"]),
+    ("unsafe code", &["unsafe {", "unsafe fn"], &["base/stdio.rs", "base/signals.rs", "sandbox/"]),
 ];
 
 fn sources() -> BTreeMap<String, String> {

@@ -33,6 +33,15 @@ pub fn config_dir() -> Option<PathBuf> {
     base.or_else(|| home().map(|home| home.join(".config"))).map(|base| base.join("flux"))
 }
 
+/// Where temporary files go.
+#[must_use]
+pub fn temporary_dir() -> PathBuf {
+    std::env::temp_dir()
+}
+
+/// The name of the processor architecture.
+pub const ARCHITECTURE: &str = std::env::consts::ARCH;
+
 /// The working directory, where it still exists.
 #[must_use]
 pub fn current_dir() -> Option<PathBuf> {

@@ -38,6 +38,8 @@ pub enum Exit {
     Declined,
     /// The permissions of the run stopped it.
     Denied,
+    /// The sandbox cannot be built.
+    Sandbox,
     /// A deadline was reached.
     Timeout,
     /// A signal ended the run.
@@ -87,7 +89,7 @@ pub static TABLE: &[Row] = &[
     row("82", "the model declined, or answered nothing", "no"),
     row("83", "reserved: the answer has not the demanded form", "maybe"),
     row("84", "stopped by permissions: --on-deny fail, or five denials in a row", "no"),
-    row("85", "reserved: the sandbox cannot be built", "no"),
+    row("85", "the sandbox cannot be built, so nothing was run", "no"),
     row("124", "--timeout or --stdin-timeout was reached", "yes"),
     row("129, 130, 141, 143", "died of SIGHUP, SIGINT, SIGPIPE, SIGTERM after cleaning up", ""),
 ];
@@ -113,6 +115,7 @@ impl Exit {
             Self::Limit => 80,
             Self::Declined => 82,
             Self::Denied => 84,
+            Self::Sandbox => 85,
             Self::Timeout => 124,
             Self::Signal(n) => 128u8.saturating_add(u8::try_from(n).unwrap_or(0)),
         }

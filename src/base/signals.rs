@@ -51,6 +51,26 @@ pub fn die(number: i32) -> ! {
     signal_hook::low_level::exit(128 + number)
 }
 
+/// Ends the process at once with this code, without running what is registered for its end: in a fork that would be
+/// the business of the original.
+pub fn exit(code: i32) -> ! {
+    signal_hook::low_level::exit(code)
+}
+
+/// Gives every signal its default action and lets all of them through, whatever the parent process had set.
+#[expect(unsafe_code, reason = "no crate at hand resets what was inherited")]
+pub fn reset() {
+    // SAFETY: no handler is installed, no other thread runs; numbers that name no signal are refused by the system.
+    unsafe {
+        for signal in 1..=64 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+    }
+}
+
 /// Lets signals through that the parent had blocked.
 #[expect(unsafe_code, reason = "no crate at hand changes the signal mask")]
 fn unblock() {

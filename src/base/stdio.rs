@@ -190,6 +190,28 @@ fn wait_for(fd: BorrowedFd<'_>, flags: PollFlags) {
     let _ = poll(&mut [PollFd::from_borrowed_fd(fd, flags)], None);
 }
 
+/// Closes every descriptor from this number on. Whatever owned one of them must not be used again.
+pub fn close_from(first: u32) {
+    close_range(first, u32::MAX);
+}
+
+/// Closes every descriptor but this one. Whatever owned another one must not be used again.
+pub fn close_all_but(kept: BorrowedFd<'_>) {
+    let kept = std::os::fd::AsRawFd::as_raw_fd(&kept).unsigned_abs();
+    if let Some(below) = kept.checked_sub(1) {
+        close_range(0, below);
+    }
+    close_from(kept + 1);
+}
+
+fn close_range(first: u32, last: u32) {
+    #[expect(unsafe_code, reason = "descriptors that nobody here owns are the point")]
+    // SAFETY: a call without pointers; the callers promise that nothing uses these descriptors any more.
+    unsafe {
+        libc::syscall(libc::SYS_close_range, first, last, 0_u32);
+    }
+}
+
 /// An open descriptor of this process by its number, with its own offset, unlike what `/dev/fd/N` opens.
 ///
 /// # Errors

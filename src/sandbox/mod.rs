@@ -1,0 +1,219 @@
+//! Floor 1: running programs so that they can do no more than the command line permits, and keeping this program
+//! itself to the files it needs. The kernel holds the line: namespaces where they can be had, Landlock, seccomp.
+//!
+//! Children are not this process's own: a spawner, started with a clean environment before any key is read, makes
+//! them and collects what they print, so no child ever has an ancestor that holds a key. Nothing here knows what a
+//! tool, a grant or a model is.
+
+mod capture;
+mod channel;
+mod child;
+mod descendants;
+mod fence;
+mod filter;
+mod own;
+mod privileges;
+mod running;
+mod spawner;
+mod world;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::exit::Exit;
+use crate::base::failure::{Failure, Result};
+
+pub use capture::Capture;
+pub use own::{OwnFiles, lock_files, lock_ports};
+pub use spawner::{is_spawner, serve};
+
+/// What children may do. All paths are absolute and real.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Rules {
+    /// Where children start; they may read what is in it.
+    #[serde(with = "channel::path")]
+    pub root: PathBuf,
+    /// Directories and files beneath the root that children may change.
+    #[serde(with = "channel::paths")]
+    pub writable: Vec<PathBuf>,
+    /// Existing files and directories beneath the root that stay as they are all the same.
+    #[serde(with = "channel::paths")]
+    pub protected: Vec<PathBuf>,
+    /// Existing files and directories beneath the root that children cannot read.
+    #[serde(with = "channel::paths")]
+    pub hidden: Vec<PathBuf>,
+    /// Further places to read and execute from.
+    #[serde(with = "channel::paths")]
+    pub readable: Vec<PathBuf>,
+    /// Existing files in those places that stay closed.
+    #[serde(with = "channel::paths")]
+    pub unreadable: Vec<PathBuf>,
+    /// Children may open sockets.
+    pub net: bool,
+    /// The environment of children, but for HOME and TMPDIR, which are private to the run.
+    pub env: Vec<(OsString, OsString)>,
+    /// Directories that children find empty, but for what else is named here: the user's home.
+    #[serde(with = "channel::paths")]
+    pub empty: Vec<PathBuf>,
+    /// How much of a sandbox is wanted.
+    pub wanted: Wanted,
+}
+
+/// How much of a sandbox is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wanted {
+    /// As much as can be had, but never none.
+    Auto,
+    /// With namespaces, or nothing runs.
+    Strict,
+    /// None.
+    Off,
+}
+
+/// What keeps children in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    /// Namespaces of their own for mounts, processes and network, together with Landlock and seccomp.
+    Namespaces,
+    /// Landlock and seccomp alone.
+    Landlock,
+    /// Nothing but a clean environment.
+    Off,
+}
+
+impl Level {
+    /// Its name for people and transcripts.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Landlock => "landlock",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// One program to run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Command {
+    /// The file that is executed, absolute.
+    #[serde(with = "channel::path")]
+    pub program: PathBuf,
+    /// Its arguments, the name that it goes by first.
+    pub argv: Vec<OsString>,
+    /// What it reads on stdin.
+    pub stdin: Vec<u8>,
+    /// What its environment has besides [`Rules::env`].
+    pub env: Vec<(OsString, OsString)>,
+    /// How long it may run.
+    pub timeout: Duration,
+    /// Bytes kept at the head and at the tail of each of its two streams.
+    pub keep: usize,
+    /// It runs outside the sandbox.
+    pub trusted: bool,
+}
+
+/// How a program ended, and what it printed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// How it ended.
+    pub end: End,
+    /// What it wrote to stdout.
+    pub stdout: Capture,
+    /// What it wrote to stderr.
+    pub stderr: Capture,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// With this exit code.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+    /// It was ended because its time was up.
+    TimedOut,
+    /// It was ended because it printed too much.
+    TooMuchOutput,
+    /// It was ended because the run ends.
+    Stopped,
+    /// It could not be started: an error number of the system.
+    NotStarted(i32),
+    /// The sandbox failed, so nothing ran.
+    Broken(String),
+}
+
+/// The place where children run.
+pub struct Sandbox {
+    spawner: Mutex<spawner::Handle>,
+    /// Runs what is trusted, outside the sandbox.
+    trusted: Option<Mutex<spawner::Handle>>,
+    level: Level,
+    gaps: Vec<String>,
+}
+
+impl Sandbox {
+    /// Builds the sandbox and tries it out. It must be called before a key is read and before a thread starts.
+    /// `trusted` makes it possible to run a [`Command`] that is trusted.
+    ///
+    /// # Errors
+    /// The sandbox that is wanted cannot be built.
+    pub fn start(rules: &Rules, trusted: bool) -> Result<Self> {
+        let levels: &[Level] = match rules.wanted {
+            Wanted::Auto => &[Level::Namespaces, Level::Landlock],
+            Wanted::Strict => &[Level::Namespaces],
+            Wanted::Off => &[Level::Off],
+        };
+        let mut reasons = Vec::new();
+        for &level in levels {
+            match spawner::Handle::start(rules, level) {
+                Ok((handle, gaps)) => {
+                    let off = || spawner::Handle::start(rules, Level::Off).map_err(|why| unbuildable(&[why]));
+                    let trusted = trusted.then(off).transpose()?.map(|(handle, _)| Mutex::new(handle));
+                    return Ok(Self { spawner: Mutex::new(handle), trusted, level, gaps });
+                }
+                Err(why) => reasons.push(why),
+            }
+        }
+        Err(unbuildable(&reasons))
+    }
+
+    /// What keeps children in.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// What a full sandbox would keep children from, but this one does not: a line each.
+    #[must_use]
+    pub fn gaps(&self) -> &[String] {
+        &self.gaps
+    }
+
+    /// Runs a program to its end. `stop` is asked regularly; true ends it.
+    #[must_use]
+    pub fn run(&self, command: &Command, stop: &(dyn Fn() -> bool + Sync)) -> Finished {
+        let spawner = self.trusted.as_ref().filter(|_| command.trusted).unwrap_or(&self.spawner);
+        let mut spawner = spawner.lock().unwrap_or_else(PoisonError::into_inner);
+        spawner.run(command, stop).unwrap_or_else(|error| {
+            let end = End::Broken(format!("the process that starts programs does not answer: {error}"));
+            Finished { end, stdout: Capture::default(), stderr: Capture::default() }
+        })
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("level", &self.level).field("gaps", &self.gaps).finish_non_exhaustive()
+    }
+}
+
+fn unbuildable(reasons: &[String]) -> Failure {
+    Failure::new(Exit::Sandbox, format!("the sandbox cannot be built: {}", reasons.join("; ")))
+        .advice("--sandbox off runs programs without it, with all the rights that you have")
+}
