@@ -67,10 +67,13 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l header -d 'A further h
 complete -c flux -n "__fish_flux_using_subcommand ask" -l ca-file -d 'Trust the certificates in this file alone' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l retries -d 'Attempts after the first [default: 4]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l idle-timeout -d 'The most time without a byte [default: 300s]' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -l allow -d 'Grant something more: \'write\' to change files, \'write:GLOB\' only some, \'read:PATH\' a file that is named as secrets usually are (repeatable)' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -l deny -d 'Forbid something: \'read:GLOB\', \'write:GLOB\', \'read\' or \'write\'; outweighs every grant (repeatable)' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l allow -d 'Grant something more (repeatable): \'write\' to change files, \'write:GLOB\' only some; \'run:PROGRAM **\' to run a program, \'shell\' any; \'net\', \'env:NAME\' for programs; \'read:PATH\' a file that is named as secrets are, or another place. \'flux help permissions\' says what they mean' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l deny -d 'Forbid something: the same words, with less or no pattern for more (\'run\', \'write\', \'read\'); outweighs every grant (repeatable)' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l on-deny -d 'What a denied call does: the model goes on, or the run ends with exit 84 [default: continue]' -r -f -a "continue\t'The model is told, and goes on'
 fail\t'The run ends with exit 84'"
+complete -c flux -n "__fish_flux_using_subcommand ask" -l sandbox -d 'How programs are confined [default: auto]' -r -f -a "auto\t'As well as this system can: never without'
+strict\t'With namespaces, or the run ends with exit 85'
+off\t'Not at all'"
 complete -c flux -n "__fish_flux_using_subcommand ask" -l root -d 'The directory beneath which files may be used [default: the working directory]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l timeout -d 'The most time for the whole run' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l max-turns -d 'The most requests [default: 50; 0: no limit]' -r

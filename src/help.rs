@@ -8,47 +8,14 @@ use crate::base::stdio::{self, Stream};
 use crate::base::text;
 use crate::cli;
 use crate::cli::args::Shell;
-use crate::cli::settings::Files;
+use crate::cli::rights::{Files, TOO_BROAD};
+use crate::cli::settings::Settings;
 use crate::report::Messages;
-use crate::tools::{self, Policy, Tool};
+use crate::toolbox::Built;
+use crate::tools::{self, Kind};
 use crate::wire::{models, providers};
 
-const PERMISSIONS: &str = "\
-What a run may do
-
-Nobody is there to ask, so the command line says what may happen, and flux offers the model
-nothing else.
-
-By default the model may read, list and search files beneath the working directory, or beneath
---root DIR. Where that is /, the home directory or above it, no file tool is offered unless
---root names it. Nothing outside is read, by no path and no link. Files whose names usually hold
-secrets (.env, *.pem, *.key, id_rsa, .netrc, credentials and the like) and .git/config are denied.
-Files that .gitignore names are left out of lists and searches, but can be read by name.
-
-  --allow write         create, edit, move and delete files beneath the root
-  --allow 'write:GLOB'  only files whose path relative to the root matches; * does not cross a /,
-                        ** does: 'write:src/**', 'write:*.md'
-  --allow 'read:PATH'   a file that is named as secrets are; to change it needs both grants
-  --deny 'write:GLOB'   forbid it after all; 'read:GLOB', 'read' and 'write' likewise. A directory
-                        is denied with all that is in it. A denial outweighs every grant, and
-                        what may not be read may not be changed either.
-  --on-deny fail        end the run with exit 84 at the first denied call. Without it the model is
-                        told and goes on; five denials in a row end the run with 84.
-  --no-tools            offer nothing at all: the right choice for untrusted input whose answer is
-                        published
-
-Some files make programs run later: .git, .gitmodules, shell start-up files, .envrc, .npmrc,
-.github, .gitlab-ci.yml, .vscode, .idea, .mcp.json, AGENTS.md, CLAUDE.md, .cargo/config.toml and
-the like. --allow write does not include them; only their own name does:
---allow 'write:.github/**'.
-
-An existing file is changed only if this run has read it and it is as it was then. Every change
-is made whole or not at all, through no symbolic link, and keeps mode, line ends and byte order
-mark. Nothing that exists is overwritten by a move, and no directory is deleted. There is no
-undo: use version control.
-
-The model cannot run commands or reach the network.
-";
+const PERMISSIONS: &str = include_str!("permissions.txt");
 
 /// Prints to stdout.
 #[must_use]
@@ -132,29 +99,42 @@ pub fn models() -> String {
     text
 }
 
-/// Why no file tool is offered in a directory that holds too much.
-pub const TOO_BROAD: &str = "the working directory is / or holds the home directory; name one with --root";
-
 /// The tools that a run offers the model, and why it does not offer the others.
 #[must_use]
-pub fn tools(files: &Files, policy: &Policy) -> String {
-    let offered = if let Files::Beneath(_) = files { tools::permitted_tools(policy) } else { Vec::new() };
-    let is_offered = |name: &str| offered.iter().any(|tool| tool.spec().name == name);
-    let line = |tool: &dyn Tool| format!("{:<12} {}\n", tool.spec().name, tool.spec().description);
-    let mut text: String = offered.iter().map(|tool| line(tool.as_ref())).collect();
+pub fn tools(settings: &Settings, built: &Built) -> String {
+    let offered = built.toolbox.specs();
+    let mut text = String::new();
+    for spec in offered {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{:<12} {}", spec.name, spec.description);
+    }
     if text.is_empty() {
         text.push_str("no tools\n");
     }
-    let all = tools::reading_tools().into_iter().chain(tools::changing_tools());
-    for tool in all.filter(|tool| !is_offered(&tool.spec().name)) {
-        let why = match files {
-            Files::Off => "--no-tools",
-            Files::TooBroad => TOO_BROAD,
-            Files::Beneath(_) if !policy.may_read() => "--deny read",
-            Files::Beneath(_) if policy.is_unwritable() => "--deny write",
-            Files::Beneath(_) => "needs --allow write",
-        };
-        let _ = writeln!(text, "{:<12} not offered: {why}", tool.spec().name);
+    for (name, kind) in tools::KNOWN {
+        if !offered.iter().any(|spec| spec.name == name) {
+            let _ = writeln!(text, "{name:<12} not offered: {}", lack(kind, settings));
+        }
+    }
+    for program in &built.missing {
+        let _ = writeln!(text, "{:<12} '{program}' is not on the search path, or cannot be executed", "run_command");
     }
     text
+}
+
+/// Why no tool of this kind is offered.
+fn lack(kind: Kind, settings: &Settings) -> &'static str {
+    let policy = &settings.policy;
+    match (&settings.files, kind) {
+        (Files::Off, _) => "--no-tools",
+        (Files::TooBroad, _) => TOO_BROAD,
+        (Files::Beneath(_), Kind::Reads) => "--deny read",
+        (Files::Beneath(_), _) if !policy.may_read() => "--deny read",
+        (Files::Beneath(_), Kind::Changes) if policy.is_unwritable() => "--deny write",
+        (Files::Beneath(_), Kind::Changes) => "needs --allow write",
+        (Files::Beneath(_), Kind::Runs) if policy.is_unrunnable() => "--deny run",
+        (Files::Beneath(_), Kind::Runs) => "needs --allow 'run:PROGRAM **'",
+        (Files::Beneath(_), Kind::Shell) if policy.is_shell_denied() => "--deny shell",
+        (Files::Beneath(_), Kind::Shell) => "needs --allow shell",
+    }
 }

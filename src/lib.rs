@@ -23,7 +23,10 @@ pub mod cli;
 // Above them: the command itself
 pub mod ask;
 pub mod help;
+pub mod lock;
+pub mod prompt;
 pub mod sinks;
+pub mod toolbox;
 
 use std::ffi::OsString;
 

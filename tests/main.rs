@@ -27,6 +27,7 @@ mod loop_turns;
 mod manual;
 mod network;
 mod output;
+mod programs;
 mod real_model;
 mod regressions;
 mod scenario_checks;

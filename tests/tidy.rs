@@ -17,10 +17,13 @@ const FLOORS: &[(&str, u32)] = &[
     ("agent", 4),
     ("cli", 5),
     ("sinks", 6),
-    ("help", 6),
-    ("ask", 7),
-    ("lib", 8),
-    ("main", 9),
+    ("toolbox", 6),
+    ("lock", 6),
+    ("prompt", 6),
+    ("help", 7),
+    ("ask", 8),
+    ("lib", 9),
+    ("main", 10),
 ];
 
 /// A thing of the outside world, the words by which code reaches it, and the files that may.

@@ -23,6 +23,8 @@ struct Failures {
     count: u32,
     /// The files that it names.
     paths: Vec<PathBuf>,
+    /// It starts a program.
+    runs_programs: bool,
     /// What would have permitted it, if it was denied.
     remedy: Option<String>,
 }
@@ -44,23 +46,25 @@ impl Repeats {
         Some(result)
     }
 
-    /// Remembers how a call ended. What a change has made of a file may let other calls on it succeed; a read changes
-    /// nothing for anybody.
+    /// Remembers how a call ended. What a change has made of a file may let other calls on it succeed, and any
+    /// program; a read changes nothing for anybody.
     pub(super) fn note(&mut self, call: &ToolCall, result: &ToolResult, toolbox: &Toolbox) {
         if result.is_error {
-            let failures = self
-                .failures
-                .entry(key(call))
-                .or_insert_with(|| Failures { paths: toolbox.paths(call), ..Failures::default() });
+            let new = || Failures {
+                paths: toolbox.paths(call),
+                runs_programs: toolbox.runs_programs(call),
+                ..Failures::default()
+            };
+            let failures = self.failures.entry(key(call)).or_insert_with(new);
             failures.count += 1;
             failures.remedy.clone_from(&result.detail.denied);
             return;
         }
         self.failures.remove(&key(call));
-        if !toolbox.is_read_only(call) {
+        if !toolbox.is_read_only(call) && !toolbox.runs_programs(call) {
             let changed = toolbox.paths(call);
             let is_about = |path: &PathBuf| changed.iter().any(|changed| changed.starts_with(path));
-            self.failures.retain(|_, failures| !failures.paths.iter().any(is_about));
+            self.failures.retain(|_, failures| !failures.runs_programs && !failures.paths.iter().any(is_about));
         }
     }
 }

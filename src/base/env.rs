@@ -1,6 +1,7 @@
 //! The one door to the environment.
 #![expect(clippy::disallowed_methods, reason = "this is the module that owns the environment")]
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 /// A variable, if it is set, not empty and valid UTF-8.
@@ -9,15 +10,31 @@ pub fn var(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
+/// A variable as it is, if it is set and not empty.
+#[must_use]
+pub fn os_var(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// All variables whose names begin with `prefix`.
 #[must_use]
 pub fn with_prefix(prefix: &str) -> Vec<(String, String)> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
     let mut found: Vec<_> = std::env::vars_os().filter_map(text).filter(|(name, _)| name.starts_with(prefix)).collect();
     found.sort();
     found
+}
+
+/// The directories of a search path.
+#[must_use]
+pub fn split_search_path(path: &OsStr) -> Vec<PathBuf> {
+    std::env::split_paths(path).collect()
+}
+
+/// The search path of these directories, which come from such a path.
+#[must_use]
+pub fn join_search_path(directories: &[PathBuf]) -> OsString {
+    std::env::join_paths(directories).unwrap_or_default()
 }
 
 /// The user's home directory.

@@ -73,6 +73,17 @@ pub enum Color {
     Never,
 }
 
+/// How programs are confined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SandboxArg {
+    /// As well as this system can: never without
+    Auto,
+    /// With namespaces, or the run ends with exit 85
+    Strict,
+    /// Not at all
+    Off,
+}
+
 /// What a denied call does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum OnDeny {
@@ -88,6 +99,7 @@ Examples:
   flux ask 'What does this repository do? Start with README.md'
   flux ask -f error.log -f src/main.rs 'Why does it fail?'
   flux ask --allow 'write:*.md' 'Correct the spelling in README.md'
+  flux ask --allow write --allow 'run:make **' 'Run make check and mend what fails'
   flux ask --no-tools -o summary.txt 'Summarise' < report.txt
   flux ask --json 'How many tests are there?' | jq .usage
 
@@ -284,16 +296,21 @@ pub struct ToolArgs {
     /// Undo --no-tools
     #[arg(long, hide = true, overrides_with = "no_tools")]
     pub tools: bool,
-    /// Grant something more: 'write' to change files, 'write:GLOB' only some, 'read:PATH' a file that is named as
-    /// secrets usually are (repeatable)
+    /// Grant something more (repeatable): 'write' to change files, 'write:GLOB' only some; 'run:PROGRAM **' to run a
+    /// program, 'shell' any; 'net', 'env:NAME' for programs; 'read:PATH' a file that is named as secrets are, or
+    /// another place. 'flux help permissions' says what they mean
     #[arg(long, value_name = "GRANT")]
     pub allow: Vec<String>,
-    /// Forbid something: 'read:GLOB', 'write:GLOB', 'read' or 'write'; outweighs every grant (repeatable)
+    /// Forbid something: the same words, with less or no pattern for more ('run', 'write', 'read'); outweighs every
+    /// grant (repeatable)
     #[arg(long, value_name = "GRANT")]
     pub deny: Vec<String>,
     /// What a denied call does: the model goes on, or the run ends with exit 84 [default: continue]
     #[arg(long, value_name = "WHAT")]
     pub on_deny: Option<OnDeny>,
+    /// How programs are confined [default: auto]
+    #[arg(long, value_name = "HOW")]
+    pub sandbox: Option<SandboxArg>,
     /// List the tools that the model would be offered and why others are not, and do nothing else
     #[arg(long)]
     pub list_tools: bool,

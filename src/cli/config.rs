@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
 
-use super::args::{Ask, Cli};
+use super::args::{Ask, Cli, SandboxArg};
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
@@ -23,6 +23,9 @@ const LONGEST: u64 = 1 << 20;
 const NOWHERE: &[&str] = &["profile", "no_config"];
 /// What decides where the key goes: not from the environment either, which a directory's tools may set.
 const NOT_IN_ENV: &[&str] = &["base_url", "api_key_cmd", "api_key_file", "api_key_env", "no_config"];
+
+/// Where it may stand that programs run unconfined.
+const ELSEWHERE: &str = "may stand on the command line or in a profile, not here";
 
 /// A place that flags come from.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -122,6 +125,9 @@ fn parse_file(path: &Path, text: &str, place: Place) -> Result<Vec<OsString>> {
         let forbidden = |id: &String| {
             NOWHERE.contains(&id.as_str()) || (place == Place::Config && NOT_IN_CONFIG.contains(&id.as_str()))
         };
+        if place == Place::Config && turns_sandbox_off(&matches) {
+            return Err(at(path, line, &format!("--sandbox off {ELSEWHERE}")));
+        }
         if let Some(id) = given(&matches).find(forbidden) {
             let elsewhere = if NOWHERE.contains(&id.as_str()) { "" } else { " or in a profile" };
             let message = format!("{} may stand on the command line{elsewhere}, not here", flag(&id));
@@ -188,7 +194,11 @@ fn from_env() -> Result<Vec<OsString>> {
         }
         let exists = |flag: &str| ask.get_arguments().any(|arg| arg.get_long() == Some(flag));
         let Some(word) = env_word(arg, &long, &value, &name, &exists)? else { continue };
-        parse(vec![word.clone()]).map_err(|e| Failure::new(Exit::Config, format!("{name}: {}", first_line(&e))))?;
+        let matches = parse(vec![word.clone()]);
+        let matches = matches.map_err(|e| Failure::new(Exit::Config, format!("{name}: {}", first_line(&e))))?;
+        if turns_sandbox_off(&matches) {
+            return Err(Failure::new(Exit::Config, format!("{name}: --sandbox off {ELSEWHERE}")));
+        }
         words.push(word);
     }
     Ok(words)
@@ -206,6 +216,11 @@ fn env_word(arg: &Arg, long: &str, value: &str, name: &str, exists: &dyn Fn(&str
         }
         other => Err(Failure::new(Exit::Config, format!("{name}: '{other}' is neither 1 nor 0"))),
     }
+}
+
+/// Whether programs would run unconfined: only somebody who sees it may say so.
+fn turns_sandbox_off(matches: &ArgMatches) -> bool {
+    matches.get_one::<SandboxArg>("sandbox") == Some(&SandboxArg::Off)
 }
 
 /// The ids of the arguments that were given.

@@ -6,6 +6,7 @@ pub mod input;
 mod key;
 mod local;
 pub mod model;
+pub mod rights;
 pub mod settings;
 pub mod units;
 

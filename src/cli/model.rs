@@ -13,7 +13,7 @@ use crate::base::stop::Stopper;
 use crate::base::text;
 use crate::chat::ToolSpec;
 use crate::cli::input::Opening;
-use crate::client::{Client, Http, HttpOptions, ProxyEnv, RetryPolicy, Trust, is_loopback};
+use crate::client::{Client, Http, HttpOptions, ProxyEnv, RetryPolicy, Trust, is_loopback, proxy_port};
 use crate::report::Messages;
 use crate::tools::DEFAULT_CAP;
 use crate::wire::{self, Model, Provider, Quirks, RequestHead, ToolChoice, Wire, models, providers};
@@ -263,7 +263,7 @@ fn default_model(server: &Server, settings: &Settings, key: Option<&key::Key>, s
 
 fn http(base: &Base, settings: &Settings, stop: &Stopper) -> Result<Http> {
     let network = &settings.network;
-    let proxy = ProxyEnv::read(env::var).choose(base.scheme(), base.host()).map(str::to_owned);
+    let proxy = proxy(base);
     let options = HttpOptions {
         trust: if base.is_https() { trust(network.ca_file.as_deref())? } else { Trust::Bundled },
         lookup: base.is_name() && proxy.is_none(),
@@ -273,6 +273,10 @@ fn http(base: &Base, settings: &Settings, stop: &Stopper) -> Result<Http> {
         plain: !base.is_https(),
     };
     Http::new(options, stop.clone())
+}
+
+fn proxy(base: &Base) -> Option<String> {
+    ProxyEnv::read(env::var).choose(base.scheme(), base.host()).map(str::to_owned)
 }
 
 fn trust(ca_file: Option<&std::path::Path>) -> Result<Trust> {
@@ -343,6 +347,14 @@ impl Chosen {
         headers.extend(own.filter(|(name, _)| !settings.network.headers.iter().any(|(given, _)| given == name)));
         let endpoint = self.base.endpoint(self.wire.path(), headers);
         Ok(Client::new(http, endpoint, RetryPolicy { retries: settings.network.retries }, stop.clone()))
+    }
+
+    /// The TCP port that the client connects to.
+    ///
+    /// # Errors
+    /// The proxy's URL is none.
+    pub fn port(&self) -> Result<u16> {
+        proxy(&self.base).map_or(Ok(self.base.port()), |proxy| proxy_port(&proxy))
     }
 
     /// A turn costs nothing: the server is on this machine.

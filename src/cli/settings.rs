@@ -8,13 +8,15 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
 use serde_json::value::RawValue;
 
-use super::args::{self, Ask, Color, Format};
+use super::args::{Ask, Color, Format};
 use super::config;
+use super::rights::{self, Files};
 use crate::agent::{Limits, OnDeny};
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::tty::Terminals;
+use crate::sandbox::Wanted;
 use crate::tools::Policy;
 use crate::wire::Params;
 
@@ -31,25 +33,16 @@ pub struct Settings {
     pub network: NetworkSettings,
     /// Where the file tools work.
     pub files: Files,
-    /// What this run may do with files.
+    /// What this run may do.
     pub policy: Policy,
+    /// How programs are confined.
+    pub sandbox: Wanted,
     /// What a denied call does.
     pub on_deny: OnDeny,
     /// Only list the tools.
     pub list_tools: bool,
     /// When to stop.
     pub limits: Limits,
-}
-
-/// Where the file tools work.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Files {
-    /// Beneath this directory.
-    Beneath(PathBuf),
-    /// Nowhere: `--no-tools`.
-    Off,
-    /// Nowhere: the working directory is `/`, the home directory or above it, and no `--root` was given.
-    TooBroad,
 }
 
 /// Where the instruction comes from.
@@ -188,30 +181,30 @@ impl Settings {
         let mut ask = config::layered(typed, words)?;
         ask.prompt = prompt;
         let output = output(&ask, terminals)?;
-        let files = files(&ask)?;
+        let files = rights::files(&ask.tools)?;
         if let Files::Beneath(root) = &files
             && !ask.config.no_config
         {
             config::check_outside(root)?;
         }
+        let network = network(&ask)?;
+        let policy = rights::policy(&ask.tools, &files, network.key.as_ref())?;
         Ok(Self {
             input: input(&ask, literal)?,
             output,
             model: model(&ask, model_typed)?,
-            network: network(&ask)?,
+            network,
             files,
-            policy: policy(&ask)?,
-            on_deny: match ask.tools.on_deny {
-                Some(args::OnDeny::Fail) => OnDeny::Fail,
-                _ => OnDeny::Continue,
-            },
+            policy,
+            sandbox: rights::sandbox(&ask.tools),
+            on_deny: rights::on_deny(&ask.tools),
             list_tools: ask.tools.list_tools,
             limits: limits(&ask)?,
         })
     }
 }
 
-fn usage(message: impl Into<String>) -> Failure {
+pub(super) fn usage(message: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, message.into())
 }
 
@@ -389,38 +382,6 @@ fn header(text: &str) -> Result<(String, String)> {
         return Err(usage(format!("--header {name}: keys come from --api-key-env, --api-key-file or --api-key-cmd")));
     }
     Ok((name.to_ascii_lowercase(), value.to_owned()))
-}
-
-/// Where the file tools work. In `/`, the home directory or above it they are offered only if it is named.
-fn files(ask: &Ask) -> Result<Files> {
-    let args = &ask.tools;
-    if args.no_tools && !args.allow.is_empty() {
-        return Err(usage("--no-tools contradicts --allow"));
-    }
-    if args.no_tools {
-        return Ok(Files::Off);
-    }
-    if let Some(root) = &args.root {
-        let path = Path::new(root).canonicalize().or_fail(Exit::NoInput, || format!("--root {root}"))?;
-        if !path.is_dir() {
-            return Err(usage(format!("--root {root}: not a directory")));
-        }
-        return Ok(Files::Beneath(path));
-    }
-    let current = env::current_dir().and_then(|dir| dir.canonicalize().ok());
-    let current = current.ok_or_else(|| Failure::new(Exit::Os, "the working directory is gone: cd, or name --root"))?;
-    let home = env::home().and_then(|home| home.canonicalize().ok());
-    let broad = current.parent().is_none() || home.is_some_and(|home| home.starts_with(&current));
-    Ok(if broad { Files::TooBroad } else { Files::Beneath(current) })
-}
-
-/// What the grants and denials say.
-fn policy(ask: &Ask) -> Result<Policy> {
-    let args = &ask.tools;
-    if args.no_tools && !args.allow.is_empty() {
-        return Err(usage("--allow cannot be used with --no-tools"));
-    }
-    Policy::parse(&args.allow, &args.deny).map_err(usage)
 }
 
 fn limits(ask: &Ask) -> Result<Limits> {

@@ -124,9 +124,20 @@ fn interruptible(options: &HttpOptions, stop: &Stopper) -> failure::Result<Agent
     Ok(agent)
 }
 
+/// The TCP port of a proxy.
+///
+/// # Errors
+/// The URL is none of a proxy.
+pub fn proxy_port(url: &str) -> failure::Result<u16> {
+    proxy(url).map(|proxy| proxy.port())
+}
+
+fn proxy(url: &str) -> failure::Result<Proxy> {
+    Proxy::new(url).map_err(|_| Failure::new(Exit::Config, "the proxy in the environment is not a proxy URL"))
+}
+
 fn agent(options: &HttpOptions) -> failure::Result<Agent> {
-    let proxy = options.proxy.as_deref().map(Proxy::new).transpose();
-    let proxy = proxy.map_err(|_| Failure::new(Exit::Config, "the proxy in the environment is not a proxy URL"))?;
+    let proxy = options.proxy.as_deref().map(proxy).transpose()?;
     let config = Agent::config_builder()
         .tls_config(options.trust.config())
         .proxy(proxy)

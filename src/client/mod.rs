@@ -14,7 +14,7 @@ use crate::base::stop::{Stop, Stopper};
 use crate::chat::{Conversation, Reply, StopReason};
 use crate::wire::{ApiError, Attempt, Delta, Ended, ErrorClass, RequestBody, RequestHead, Wire};
 
-pub use http::{Http, HttpOptions};
+pub use http::{Http, HttpOptions, proxy_port};
 pub use proxy::{ProxyEnv, is_loopback};
 pub use retry::RetryPolicy;
 pub use tls::Trust;

@@ -50,6 +50,16 @@ impl AnswerFile {
         Ok(Self { name: name.to_owned(), sink })
     }
 
+    /// What has still to be opened when the answer is written: the directory of the file that is replaced, or a FIFO.
+    #[must_use]
+    pub fn still_opens(&self) -> Option<&Path> {
+        match &self.sink {
+            Sink::File(path) => Some(directory(path)),
+            Sink::Open(_) => None,
+            Sink::Fifo => Some(&self.name),
+        }
+    }
+
     /// Writes the answer.
     ///
     /// # Errors

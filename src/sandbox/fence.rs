@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath, Ruleset,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, NetPort, PathBeneath, Ruleset,
     RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, Scope,
 };
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
@@ -85,10 +85,12 @@ impl Fence {
         Ok(Self { rules: rules.map_err(io::Error::other)?.create().map_err(io::Error::other)? })
     }
 
-    /// An empty fence of the file system alone, without what only terminals need.
-    pub(super) fn of_files_alone() -> io::Result<Self> {
+    /// The empty fence of this program itself, which has a terminal and talks to sockets of the system. Files and ports
+    /// are one set: a second one would forbid moves between directories.
+    pub(super) fn of_program() -> io::Result<Self> {
         let handled = AccessFs::from_all(NEWEST) & !(AccessFs::IoctlDev | AccessFs::ResolveUnix);
         let rules = Ruleset::default().handle_access(handled).map_err(io::Error::other)?;
+        let rules = rules.handle_access(AccessNet::from_all(NEWEST)).map_err(io::Error::other)?;
         Ok(Self { rules: rules.create().map_err(io::Error::other)? })
     }
 
@@ -118,6 +120,12 @@ impl Fence {
             Ok(fd) => self.permit_open(fd, rights),
             Err(_) => Ok(()),
         }
+    }
+
+    /// Permits connections to a TCP port.
+    pub(super) fn permit_port(&mut self, port: u16) -> io::Result<()> {
+        let rule = NetPort::new(port, AccessNet::ConnectTcp);
+        (&mut self.rules).add_rule(rule).map(drop).map_err(io::Error::other)
     }
 
     fn permit_open(&mut self, fd: OwnedFd, rights: BitFlags<AccessFs>) -> io::Result<()> {

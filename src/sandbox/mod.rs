@@ -29,11 +29,11 @@ use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 
 pub use capture::Capture;
-pub use own::{OwnFiles, lock_files, lock_ports};
+pub use own::{OwnNeeds, conceal, lock};
 pub use spawner::{is_spawner, serve};
 
 /// What children may do. All paths are absolute and real.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Rules {
     /// Where children start; they may read what is in it.
     #[serde(with = "channel::path")]
@@ -65,8 +65,9 @@ pub struct Rules {
 }
 
 /// How much of a sandbox is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wanted {
+    #[default]
     /// As much as can be had, but never none.
     Auto,
     /// With namespaces, or nothing runs.

@@ -4,53 +4,41 @@
 use std::io;
 use std::path::PathBuf;
 
-use landlock::{ABI, Access as _, AccessFs, AccessNet, NetPort, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _};
+use landlock::AccessFs;
 
 use super::fence::{Fence, changing, version};
 
-/// The files that this program itself needs. What does not exist is passed over.
+/// What this program itself needs. Files that do not exist are passed over.
 #[derive(Debug, Default)]
-pub struct OwnFiles {
+pub struct OwnNeeds {
     /// Files and directories to read.
     pub read: Vec<PathBuf>,
     /// Files and directories to read and change.
     pub change: Vec<PathBuf>,
+    /// TCP ports to connect to.
+    pub ports: Vec<u16>,
 }
 
-/// Keeps this thread, and all that it starts, to these files. Kernels without Landlock enforce nothing.
+/// Keeps this thread, and all that it starts, to these files and ports, as far as the kernel can do so.
 ///
 /// # Errors
 /// The kernel refuses.
-pub fn lock_files(files: &OwnFiles) -> io::Result<()> {
+pub fn lock(needs: &OwnNeeds) -> io::Result<()> {
     if version() == 0 {
         return Ok(());
     }
     let reading = AccessFs::ReadFile | AccessFs::ReadDir;
-    let mut fence = Fence::of_files_alone()?;
-    for path in &files.read {
-        fence.permit(path, reading)?;
-    }
-    for path in &files.change {
-        fence.permit(path, reading | changing())?;
-    }
+    let mut fence = Fence::of_program()?;
+    needs.read.iter().try_for_each(|path| fence.permit(path, reading))?;
+    needs.change.iter().try_for_each(|path| fence.permit(path, reading | changing()))?;
+    needs.ports.iter().try_for_each(|port| fence.permit_port(*port))?;
     fence.enforce()
 }
 
-/// Keeps this thread, and all that it starts, to connections to these TCP ports. Kernels that cannot do so enforce
-/// nothing.
-///
-/// # Errors
-/// The kernel refuses.
-pub fn lock_ports(ports: &[u16]) -> io::Result<()> {
-    /// The first version that knows of ports.
-    const PORTS: i64 = 4;
-    if version() < PORTS {
-        return Ok(());
-    }
-    let rules = Ruleset::default().handle_access(AccessNet::from_all(ABI::V4)).map_err(io::Error::other)?;
-    let mut rules = rules.create().map_err(io::Error::other)?;
-    for port in ports {
-        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp)).map_err(io::Error::other)?;
-    }
-    rules.restrict_self().map(drop).map_err(io::Error::other)
+/// Keeps other processes of the same user, and the disk, from what is in this one's memory: no dump, no debugger.
+pub fn conceal() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+    // Best effort: the key is also nowhere that a child could look.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 }

@@ -14,13 +14,14 @@ pub(super) struct Clip {
     tail: String,
     is_full: bool,
     dropped: u64,
-    dropped_lines: u64,
+    /// `None` if nobody counted them.
+    dropped_lines: Option<u64>,
 }
 
 impl Clip {
     /// Keeps `cap` bytes at the head and `cap` at the tail.
     pub(super) fn new(cap: usize) -> Self {
-        Self { cap, head: String::new(), tail: String::new(), is_full: false, dropped: 0, dropped_lines: 0 }
+        Self { cap, head: String::new(), tail: String::new(), is_full: false, dropped: 0, dropped_lines: Some(0) }
     }
 
     /// Appends text, with or without line ends.
@@ -47,6 +48,14 @@ impl Clip {
         self.push("\n");
     }
 
+    /// Goes on after `bytes` that are lost.
+    pub(super) fn skip(&mut self, bytes: u64) {
+        self.is_full = true;
+        self.dropped += self.tail.len() as u64 + bytes;
+        self.dropped_lines = None;
+        self.tail.clear();
+    }
+
     /// The result; `hint` says how to get what was left out.
     pub(super) fn finish(mut self, hint: &str) -> ToolResult {
         let bytes = (self.head.len() + self.tail.len()) as u64 + self.dropped;
@@ -56,9 +65,9 @@ impl Clip {
         let mut text = self.head;
         if self.dropped > 0 {
             let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-            let (dropped, lines) = (self.dropped, self.dropped_lines);
+            let lines = self.dropped_lines.map_or_else(String::new, |lines| format!(", {lines} lines"));
             // Writing into a String cannot fail.
-            let _ = writeln!(text, "{gap}[{dropped} bytes, {lines} lines left out here; {hint}]");
+            let _ = writeln!(text, "{gap}[{} bytes{lines} left out here; {hint}]", self.dropped);
         }
         text.push_str(&self.tail);
         let mut result = ToolResult::ok(text);
@@ -69,7 +78,8 @@ impl Clip {
 
     fn shorten_tail(&mut self) {
         let place = self.tail.len() - start_of_tail(&self.tail, self.cap).len();
-        self.dropped_lines += memchr::memchr_iter(b'\n', &self.tail.as_bytes()[..place]).count() as u64;
+        let lines = memchr::memchr_iter(b'\n', &self.tail.as_bytes()[..place]).count() as u64;
+        self.dropped_lines = self.dropped_lines.map(|before| before + lines);
         self.dropped += place as u64;
         self.tail.drain(..place);
     }

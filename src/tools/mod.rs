@@ -4,6 +4,7 @@
 
 mod arguments;
 mod clip;
+pub mod commands;
 mod distance;
 mod edit;
 mod fault;
@@ -21,6 +22,7 @@ pub mod policy;
 mod protected;
 mod read;
 mod reads;
+pub mod rules;
 pub mod secrets;
 mod utf16;
 mod walk;
@@ -55,6 +57,11 @@ pub trait Tool: Send + Sync {
 
     /// True if a call changes nothing, so that calls may run side by side.
     fn read_only(&self) -> bool;
+
+    /// True if a call starts a program, which may end otherwise once a file is changed.
+    fn runs_programs(&self) -> bool {
+        false
+    }
 
     /// Runs one call. `arguments` is one JSON object of at most 1 MiB.
     fn run(&self, arguments: &RawValue, context: &Context<'_>) -> ToolResult;
@@ -95,6 +102,33 @@ pub struct Toolbox {
     reads: Reads,
     cap: usize,
 }
+
+/// What a tool needs a grant for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// It reads files.
+    Reads,
+    /// It changes files.
+    Changes,
+    /// It runs granted programs.
+    Runs,
+    /// It runs what a shell is told.
+    Shell,
+}
+
+/// The tools that flux has itself, in the order in which they are offered.
+pub const KNOWN: [(&str, Kind); 10] = [
+    ("read_files", Kind::Reads),
+    ("list_files", Kind::Reads),
+    ("find_files", Kind::Reads),
+    ("grep_search", Kind::Reads),
+    ("edit_file", Kind::Changes),
+    ("write_file", Kind::Changes),
+    ("move_file", Kind::Changes),
+    ("delete_file", Kind::Changes),
+    ("run_command", Kind::Runs),
+    ("shell", Kind::Shell),
+];
 
 /// The four tools that only read: `read_files`, `list_files`, `find_files` and `grep_search`.
 #[must_use]
@@ -154,10 +188,19 @@ impl Toolbox {
         self.find(&call.name).is_none_or(Tool::read_only)
     }
 
+    /// True if the call starts a program.
+    #[must_use]
+    pub fn runs_programs(&self, call: &ToolCall) -> bool {
+        self.find(&call.name).is_some_and(Tool::runs_programs)
+    }
+
     /// The files that a call names, relative to the root: what it is about.
     #[must_use]
     pub fn paths(&self, call: &ToolCall) -> Vec<PathBuf> {
         let (Some(workspace), Arguments::Object(raw)) = (&self.workspace, &call.arguments) else { return Vec::new() };
+        if self.runs_programs(call) {
+            return Vec::new();
+        }
         arguments::paths(raw).iter().filter_map(|path| workspace.plain(path)).collect()
     }
 

@@ -70,18 +70,26 @@ fn the_system_prompt_and_the_transcript_say_what_the_run_may_do() {
 #[test]
 fn a_word_that_is_no_grant_is_refused_at_once_with_the_part_at_fault() {
     let cases = [
-        ("--allow", "cargo test", "runs no commands"),
-        ("--allow", "run", "runs no commands"),
-        ("--allow", "bash", "runs no commands"),
-        ("--allow", "all", "runs no commands"),
-        ("--allow", "run:cargo test **", "runs no commands"),
-        ("--allow", "shell", "runs no commands"),
-        ("--allow", "net", "runs no commands"),
+        ("--allow", "cargo test", "probably meant: 'run:cargo test **'"),
+        ("--allow", "npm", "probably meant: 'run:npm **'"),
+        ("--allow", "run", "flux help permissions"),
+        ("--allow", "bash", "flux help permissions"),
+        ("--allow", "all", "flux help permissions"),
+        ("--allow", "network", "probably meant: 'net'"),
+        ("--allow", "run:cargo test*", "'run:cargo **'"),
+        ("--allow", "run:make && make test", "for a shell"),
+        ("--allow", "run:", "name a program"),
+        ("--allow", "shell:ls", "takes no pattern"),
+        ("--allow", "net:443", "no port"),
+        ("--allow", "env:LD_PRELOAD", "no child gets it"),
+        ("--allow", "env:ANTHROPIC_API_KEY", "goes to no program"),
+        ("--allow", "env:GROQ_API_KEY", "goes to no program"),
+        ("--deny", "cargo test", "probably meant: 'run:cargo test **'"),
         ("--allow", "write:/etc/**", "--allow write:/etc/**: "),
         ("--allow", "write:../**", "--allow write:../**: "),
         ("--allow", "write:", "--allow write:: "),
         ("--allow", "write:[", "no glob"),
-        ("--allow", "read:/etc/passwd", "--allow read:/etc/passwd: "),
+        ("--allow", "read:/a/../b", "--allow read:/a/../b: "),
         ("--deny", "write:/etc/**", "--deny write:/etc/**: "),
         ("--deny", "everything", "--deny everything: "),
         ("--on-deny", "maybe", "maybe"),
@@ -89,6 +97,9 @@ fn a_word_that_is_no_grant_is_refused_at_once_with_the_part_at_fault() {
     for (flag, word, part) in cases {
         let _ = ask().args([flag, word, "-m", "anthropic", "p"]).run().failure(2, 1).stderr_has(part);
     }
+    let own = ["--allow", "env:MY_KEY", "--api-key-env", "MY_KEY", "-m", "anthropic", "p"];
+    let _ = ask().args(own).run().failure(2, 1).stderr_has("goes to no program");
+    let _ = ask().args(["--allow", "read:/no/such/place", "p"]).run().failure(66, 1).stderr_has("/no/such/place");
     let _ = ask().args(["--no-tools", "--allow", "write", "p"]).run().failure(2, 1).stderr_has("--no-tools");
 }
 
@@ -100,7 +111,15 @@ fn list_tools_says_why_a_tool_is_not_offered() {
     for tool in ["edit_file", "write_file", "move_file", "delete_file"] {
         assert!(default.contains(&format!("{tool:<12} not offered: needs --allow write\n")), "{default}");
     }
-    assert!(!list(&["--allow", "write"]).contains("not offered"));
+    assert!(default.contains("run_command  not offered: needs --allow 'run:PROGRAM **'\n"), "{default}");
+    assert!(default.contains("shell        not offered: needs --allow shell\n"), "{default}");
+    assert!(!list(&["--allow", "write", "--allow", "run:ls", "--allow", "shell"]).contains("not offered"));
+    let missing = list(&["--allow", "run:ls **", "--allow", "run:no-such-program"]);
+    assert!(missing.contains("run_command  Run a program") && missing.contains("ls **; no-such-program."), "{missing}");
+    assert!(missing.contains("run_command  'no-such-program' is not on the search path"), "{missing}");
+    assert!(list(&["--allow", "run:ls", "--deny", "run"]).contains("run_command  not offered: --deny run\n"));
+    assert!(list(&["--allow", "shell", "--deny", "shell"]).contains("shell        not offered: --deny shell\n"));
+    assert!(list(&["--allow", "shell", "--deny", "read"]).contains("shell        not offered: --deny read\n"));
     assert!(list(&["--allow", "write", "--deny", "write"]).contains("edit_file    not offered: --deny write\n"));
     assert!(list(&["--no-tools"]).contains("read_files   not offered: --no-tools\n"));
 }

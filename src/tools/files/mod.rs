@@ -3,6 +3,7 @@
 //! Linux are kept to this folder. It knows nothing of tools, only why something cannot be opened or changed.
 
 mod change;
+mod survey;
 mod temp;
 
 use std::collections::VecDeque;
@@ -149,6 +150,11 @@ impl Workspace {
     #[must_use]
     pub fn with_policy(self, policy: Policy) -> Self {
         Self { policy, ..self }
+    }
+
+    /// What this run may do.
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// The root's own path, absolute and without links.

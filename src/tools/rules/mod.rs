@@ -1,0 +1,203 @@
+//! What programs may do in this run: the policy, the tree beneath the root and the environment, put into the terms of
+//! the sandbox. What the sandbox cannot be told is forbidden whole. It starts nothing.
+
+mod environment;
+#[cfg(test)]
+mod rules_test;
+mod toolchains;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::Policy;
+use super::commands::Programs;
+use super::files::Workspace;
+use super::policy::Extent;
+use crate::sandbox::{Rules, Wanted};
+
+pub use environment::Environment;
+
+/// Names looked at beneath the root, and in all other places together.
+const MOST_NAMES: usize = 200_000;
+
+/// Where systems keep their programs, which every child can use.
+const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"];
+
+/// What there is to be said about the rules.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// What programs may do.
+    pub rules: Rules,
+    /// Where that is more or less than the user may think.
+    pub notes: Vec<String>,
+}
+
+/// Makes the rules for children of this run. `tools` are the user's own tools.
+#[must_use]
+pub fn plan(
+    workspace: &Workspace,
+    programs: &Programs,
+    environment: &Environment,
+    tools: &[PathBuf],
+    wanted: Wanted,
+) -> Plan {
+    let policy = workspace.policy();
+    let root = workspace.path();
+    let survey = workspace.survey(MOST_NAMES);
+    let mut notes = Vec::new();
+    if survey.is_cut {
+        notes.push(format!(
+            "{}: more than {MOST_NAMES} files: programs may read secrets and change protected files beyond them",
+            root.display()
+        ));
+    }
+    let mut protected = survey.protected;
+    let mut writable = writable(policy, root);
+    for (extent, text) in policy.unwritable().into_iter().filter(|_| !writable.is_empty()) {
+        match place(&extent, root) {
+            Some(path) if root.join(&path).exists() => protected.push(path),
+            Some(path) if !writable.iter().any(|place| path.starts_with(place)) => {}
+            _ => {
+                notes.push(format!("--deny '{text}' cannot be told to programs, so they can change nothing"));
+                writable.clear();
+                break;
+            }
+        }
+    }
+    protected.retain(|path| writable.iter().any(|place| path.starts_with(place) || place.starts_with(path)));
+    let mut rules = Rules {
+        root: root.to_owned(),
+        protected: protected.iter().map(|path| root.join(path)).collect(),
+        // Joined with nothing, a path would end in a slash.
+        writable: writable.iter().map(|path| root.join(path).components().collect()).collect(),
+        hidden: survey.hidden.iter().map(|path| root.join(path)).collect(),
+        readable: policy.places().to_vec(),
+        unreadable: Vec::new(),
+        net: policy.may_net(),
+        env: environment.for_children(policy, programs.search_path()),
+        empty: environment.home.iter().filter_map(|home| home.canonicalize().ok()).collect(),
+        wanted,
+    };
+    close_secrets(&mut rules, policy, &mut notes);
+    add_programs(&mut rules, policy, programs, environment, tools);
+    Plan { rules, notes }
+}
+
+/// The places that programs may change, relative to the root. A grant that names none is for flux's own tools alone.
+fn writable(policy: &Policy, root: &Path) -> Vec<PathBuf> {
+    let is_granted = |extent: &Extent| match extent {
+        Extent::Exactly(path) => root.join(path).is_file() && policy.check_change(path).is_ok(),
+        Extent::Beneath(path) => root.join(path).is_dir(),
+        Extent::Everything => true,
+        Extent::Scattered => false,
+    };
+    let granted = policy.writable();
+    let places = granted.iter().filter(|extent| is_granted(extent)).filter_map(|extent| place(extent, root));
+    let mut places: Vec<PathBuf> = places.collect();
+    places.sort();
+    // In order a directory stands before all that is in it.
+    places.dedup_by(|inner, outer| inner.starts_with(&*outer));
+    places
+}
+
+/// The place that an extent names, if no link is on the way there.
+fn place(extent: &Extent, root: &Path) -> Option<PathBuf> {
+    let path = match extent {
+        Extent::Everything => return Some(PathBuf::new()),
+        Extent::Beneath(path) | Extent::Exactly(path) => path,
+        Extent::Scattered => return None,
+    };
+    let full = root.join(path);
+    let is_plain = full.canonicalize().map_or_else(|_| full.symlink_metadata().is_err(), |real| real == full);
+    is_plain.then(|| path.clone())
+}
+
+/// Closes what is named as secrets are in the places outside the root.
+fn close_secrets(rules: &mut Rules, policy: &Policy, notes: &mut Vec<String>) {
+    let mut left = MOST_NAMES;
+    let mut pending: Vec<PathBuf> = rules.readable.clone();
+    while let Some(path) = pending.pop() {
+        let Some(rest) = left.checked_sub(1) else {
+            let places = rules.readable.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
+            notes.push(format!("{places}: more than {MOST_NAMES} files: programs may read secrets beyond them"));
+            return;
+        };
+        left = rest;
+        if policy.check_read(&path).is_err() && (path.is_file() || policy.is_denied_outside(&path)) {
+            rules.unreadable.push(path);
+            continue;
+        }
+        let Ok(entries) = path.read_dir() else { continue };
+        pending.extend(
+            entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink())).map(|e| e.path()),
+        );
+    }
+}
+
+/// Adds what the programs of this run need to be found and to work.
+fn add_programs(rules: &mut Rules, policy: &Policy, programs: &Programs, environment: &Environment, tools: &[PathBuf]) {
+    let files: Vec<PathBuf> = programs.files().map(Path::to_owned).chain(tools.iter().cloned()).collect();
+    for file in &files {
+        for place in places_of(file, environment, &rules.root) {
+            add(&mut rules.readable, place);
+        }
+    }
+    if policy.may_shell() {
+        for directory in programs.directories().iter().filter(|directory| !is_system(directory)) {
+            for place in places_of(&directory.join("sh"), environment, &rules.root) {
+                if place.is_dir() {
+                    add(&mut rules.readable, place);
+                }
+            }
+        }
+    }
+    let needed = toolchains::needed(&files, programs, environment, policy.may_shell());
+    let mut set = |name: &str, value: OsString| rules.env.push((name.into(), value));
+    for toolchain in &needed {
+        set(toolchain.variable, toolchain.directory.clone().into());
+        if toolchain.variable == "CARGO_HOME" && !policy.may_net() {
+            set("CARGO_NET_OFFLINE", "true".into());
+        }
+    }
+    if !policy.may_net() {
+        // Without a network there is nothing in them that git could use, and in the sandbox they cannot be read.
+        set("GIT_CONFIG_NOSYSTEM", "1".into());
+        set("GIT_CONFIG_GLOBAL", "/dev/null".into());
+    }
+    for toolchain in needed {
+        add(&mut rules.readable, toolchain.directory);
+        rules.unreadable.extend(toolchain.closed);
+    }
+}
+
+fn add(places: &mut Vec<PathBuf>, place: PathBuf) {
+    if !places.contains(&place) {
+        places.push(place);
+    }
+}
+
+fn is_system(path: &Path) -> bool {
+    SYSTEM.iter().any(|place| path.starts_with(place))
+}
+
+/// What has to be readable for a program that is none of the system's: its file, and where it is not in the home
+/// directory what was installed with it.
+fn places_of(file: &Path, environment: &Environment, root: &Path) -> Vec<PathBuf> {
+    let mut places = Vec::new();
+    let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    for path in [file, real.as_path()] {
+        if is_system(path) || path.starts_with(root) {
+            continue;
+        }
+        let prefix = path.parent().filter(|bin| bin.ends_with("bin")).and_then(Path::parent);
+        let is_open = |prefix: &&Path| {
+            let in_home = environment.home.as_ref().is_some_and(|home| prefix.starts_with(home));
+            !in_home && prefix.parent().is_some() && !environment.holds_home(prefix) && !root.starts_with(prefix)
+        };
+        let place = prefix.filter(is_open).unwrap_or(path);
+        if !places.iter().any(|known| known == place) {
+            places.push(place.to_owned());
+        }
+    }
+    places
+}
