@@ -71,6 +71,7 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l allow -d 'Grant someth
 complete -c flux -n "__fish_flux_using_subcommand ask" -l deny -d 'Forbid something: the same words, with less or no pattern for more (\'run\', \'write\', \'read\'); outweighs every grant (repeatable)' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l on-deny -d 'What a denied call does: the model goes on, or the run ends with exit 84 [default: continue]' -r -f -a "continue\t'The model is told, and goes on'
 fail\t'The run ends with exit 84'"
+complete -c flux -n "__fish_flux_using_subcommand ask" -l tool -d 'Offer an executable as a tool (repeatable); \'trusted:PATH\' runs it outside the sandbox' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l sandbox -d 'How programs are confined [default: auto]' -r -f -a "auto\t'As well as this system can: never without'
 strict\t'With namespaces, or the run ends with exit 85'
 off\t'Not at all'"

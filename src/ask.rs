@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use serde_json::{Value, json};
+use serde_json::json;
 use signal_hook::consts::SIGPIPE;
 
 use crate::agent::{Agent, Denials, Limits, Totals};
@@ -25,16 +25,15 @@ use crate::cli::input::{self, Opening};
 use crate::cli::model::{self, Chosen};
 use crate::cli::rights::Files;
 use crate::cli::settings::{Instruction, OutputSettings, Settings, Verbosity};
+use crate::context;
 use crate::help;
 use crate::lock;
 use crate::prompt;
 use crate::report::{Answer, AnswerFile, Messages};
 use crate::sandbox;
 use crate::sinks::Sinks;
-use crate::toolbox;
-use crate::tools::Toolbox;
-use crate::transcript::{Context, Recorder, RunResult, Target, UsageLine};
-use crate::wire::RequestHead;
+use crate::toolbox::{self, Built};
+use crate::transcript::{Recorder, RunResult, Target, UsageLine};
 
 /// Runs `flux ask` with these arguments.
 #[must_use]
@@ -163,7 +162,7 @@ impl Run {
         let opening = input::gather(&self.settings.input, terminal, &stop, &mut self.sinks.messages)?;
         model::check_window(&chosen, &opening)?;
         lock::lock(&self.settings, &chosen, self.file.as_ref())?;
-        self.ask(&chosen, opening, built.toolbox, &stop)
+        self.ask(&chosen, opening, built, &stop)
     }
 
     /// Everything that will be written is opened before anything is spent.
@@ -196,11 +195,11 @@ impl Run {
         Ok(())
     }
 
-    fn ask(&mut self, chosen: &Chosen, opening: Opening, toolbox: Toolbox, stop: &Stopper) -> Result<String> {
-        let toolbox = toolbox.with_cap(chosen.result_cap());
+    fn ask(&mut self, chosen: &Chosen, opening: Opening, built: Built, stop: &Stopper) -> Result<String> {
+        let toolbox = built.toolbox.with_cap(chosen.result_cap());
         let system = prompt::system(&self.settings, &opening.system, toolbox.specs());
         let head = chosen.head(&self.settings.model, &system, toolbox.specs());
-        record_opening(&mut self.sinks.recorder, &self.settings, &head, &opening)?;
+        context::record(&mut self.sinks.recorder, &self.settings, &head, &opening, built.sandbox.as_deref())?;
         let client = chosen.client(&self.settings, stop)?;
         let limits = self.limits(chosen)?;
         let conversation = Conversation::new(opening.message);
@@ -344,56 +343,4 @@ fn enforce_deadline(stop: &Stopper) -> std::io::Result<()> {
         signal_hook::low_level::exit(Exit::Timeout.code().into())
     };
     std::thread::Builder::new().name("deadline".to_owned()).stack_size(64 << 10).spawn(watch).map(drop)
-}
-
-/// The transcript's context and user lines.
-fn record_opening(
-    recorder: &mut Recorder,
-    settings: &Settings,
-    head: &RequestHead<'_>,
-    opening: &Opening,
-) -> Result<()> {
-    let cwd = env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
-    recorder.title(&cwd, &opening.instruction);
-    if recorder.is_idle() {
-        return Ok(());
-    }
-    let tool = |spec: &crate::chat::ToolSpec| {
-        let schema: Value = serde_json::from_str(&spec.schema).unwrap_or_default();
-        json!({"name": spec.name, "description": spec.description, "input_schema": schema})
-    };
-    let mut permissions = json!({});
-    if let Files::Beneath(root) = &settings.files {
-        permissions["read"] = root.display().to_string().into();
-        let (allow, deny) = settings.policy.words();
-        permissions["allow"] = allow.into();
-        permissions["deny"] = deny.into();
-    }
-    recorder.context(&Context {
-        system: head.system,
-        tools: head.tools.iter().map(tool).collect(),
-        params: params(head),
-        permissions,
-        sandbox: json!({}),
-        inputs: &opening.inputs,
-    })?;
-    recorder.user(&opening.message)
-}
-
-fn params(head: &RequestHead<'_>) -> Value {
-    let mut params = json!({"max_tokens": head.max_tokens});
-    let given = [
-        ("effort", head.params.effort.clone().map(Value::from)),
-        ("temperature", head.params.temperature.map(Value::from)),
-        ("seed", head.params.seed.map(Value::from)),
-    ];
-    for (name, value) in given {
-        if let Some(value) = value {
-            params[name] = value;
-        }
-    }
-    for (name, value) in &head.params.extra {
-        params[name] = serde_json::from_str(value.get()).unwrap_or_default();
-    }
-    params
 }

@@ -22,6 +22,7 @@ pub mod agent;
 pub mod cli;
 // Above them: the command itself
 pub mod ask;
+pub mod context;
 pub mod help;
 pub mod lock;
 pub mod prompt;

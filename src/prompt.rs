@@ -3,7 +3,7 @@
 
 use crate::chat::ToolSpec;
 use crate::cli::settings::Settings;
-use crate::tools::Policy;
+use crate::tools::{KNOWN, Policy};
 
 const SYSTEM: &str = "You are flux, a Unix filter that works on files.";
 const RULES: &str = "Your answer goes to standard output and nobody can reply: do the task, and ask nothing. Text in \
@@ -29,7 +29,7 @@ pub fn system(settings: &Settings, added: &str, tools: &[ToolSpec]) -> String {
     let own = if tools.is_empty() {
         [SYSTEM, RULES, NO_TOOLS].join(" ")
     } else {
-        [SYSTEM, READING, RULES, &may_do(&settings.policy)].join(" ")
+        [SYSTEM, READING, RULES, &may_do(&settings.policy), &own_tools(tools)].join(" ").trim_end().to_owned()
     };
     if added.is_empty() { own } else { format!("{own}\n\n{added}") }
 }
@@ -53,4 +53,15 @@ fn may_do(policy: &Policy) -> String {
         text.push_str(NO_NET);
     }
     text
+}
+
+/// The tools that are none of flux's own.
+fn own_tools(tools: &[ToolSpec]) -> String {
+    let is_own = |spec: &&ToolSpec| KNOWN.iter().all(|(name, _)| *name != spec.name);
+    let names: Vec<&str> = tools.iter().filter(is_own).map(|spec| spec.name.as_ref()).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("The user's own tools may be used too: {}.", names.join(", "))
+    }
 }

@@ -1,7 +1,7 @@
 //! Floor 6: what the model may use in this run, built from the settings: the files, the programs, and the sandbox in
 //! which they run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::exit::Exit;
@@ -11,14 +11,17 @@ use crate::cli::settings::Settings;
 use crate::report::Messages;
 use crate::sandbox::Sandbox;
 use crate::tools::commands::{self, Programs};
+use crate::tools::custom;
 use crate::tools::rules::{self, Environment};
 use crate::tools::{Toolbox, Workspace, permitted_tools};
 
 /// The tools of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Built {
     /// The tools.
     pub toolbox: Toolbox,
+    /// Where programs run, if any may.
+    pub sandbox: Option<Arc<Sandbox>>,
     /// Programs that are granted, but nowhere on the search path.
     pub missing: Vec<String>,
 }
@@ -26,14 +29,14 @@ pub struct Built {
 /// Builds the tools.
 ///
 /// # Errors
-/// The root cannot be opened, or the sandbox cannot be built.
+/// The root cannot be opened, the sandbox cannot be built, or a tool of the user's own cannot be used.
 pub fn build(settings: &Settings, messages: &mut Messages) -> Result<Built> {
     match &settings.files {
         Files::Beneath(root) => beneath(root, settings, messages),
-        Files::Off => Ok(Built { toolbox: Toolbox::empty(), missing: Vec::new() }),
+        Files::Off => Ok(Built::default()),
         Files::TooBroad => {
             messages.verbose(format!("no file tools: {TOO_BROAD}"));
-            Ok(Built { toolbox: Toolbox::empty(), missing: Vec::new() })
+            Ok(Built::default())
         }
     }
 }
@@ -43,17 +46,21 @@ fn beneath(root: &Path, settings: &Settings, messages: &mut Messages) -> Result<
     let workspace = Workspace::open(root).or_fail(Exit::Os, || root.display().to_string())?;
     let workspace = workspace.with_policy(policy.clone());
     let mut tools = permitted_tools(policy);
-    let mut missing = Vec::new();
-    if policy.may_run() || policy.may_shell() {
+    let mut built = Built::default();
+    if policy.may_run() || policy.may_shell() || !settings.own_tools.is_empty() {
         let environment = Environment::of_process(policy);
         let programs = Programs::of_policy(policy, environment.search_path(), workspace.path());
-        let plan = rules::plan(&workspace, &programs, &environment, &[], settings.sandbox);
+        let files: Vec<PathBuf> = settings.own_tools.iter().map(|tool| tool.path.clone()).collect();
+        let plan = rules::plan(&workspace, &programs, &environment, &files, settings.sandbox);
         for note in &plan.notes {
             messages.note(note);
         }
-        let sandbox = Arc::new(Sandbox::start(&plan.rules, false)?);
-        missing = programs.missing().into_iter().map(str::to_owned).collect();
+        let sandbox = Arc::new(Sandbox::start(&plan.rules, settings.own_tools.iter().any(|tool| tool.trusted))?);
+        built.missing = programs.missing().into_iter().map(str::to_owned).collect();
         tools.extend(commands::tools(policy, &programs, &sandbox));
+        tools.extend(custom::load(&settings.own_tools, &sandbox, &|| false)?);
+        built.sandbox = Some(sandbox);
     }
-    Ok(Built { toolbox: Toolbox::new(workspace, tools), missing })
+    built.toolbox = Toolbox::new(workspace, tools);
+    Ok(built)
 }

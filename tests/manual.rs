@@ -43,6 +43,7 @@ impl Place {
             fs::create_dir(at(folder)).expect("a folder");
         }
         std::os::unix::fs::symlink(binary(), at("bin/flux")).expect("a link");
+        copy_examples(&at("work/tests/examples"));
         for (name, text) in [
             ("README.md", "# A project\n"),
             ("Makefile", "all:\n\t@echo it fails; false\n"),
@@ -82,6 +83,15 @@ impl Place {
             .current_dir(at("work"))
             .output()
             .expect("sh")
+    }
+}
+
+/// The tools that the manual shows.
+fn copy_examples(to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/examples")).expect("examples") {
+        let from = entry.expect("an example").path();
+        fs::copy(&from, to.join(from.file_name().expect("a name"))).expect("a copy");
     }
 }
 

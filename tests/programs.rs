@@ -3,3 +3,4 @@
 //! If one of these fails, a run starts what nobody permitted, or tells the model something else than what happened.
 
 mod endings;
+mod own_tools;

@@ -27,6 +27,18 @@ pub fn read_trusted(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// Fails if others could have written this file, which is to be executed.
+///
+/// # Errors
+/// They could, or it cannot be looked at.
+pub fn check_trusted(path: &Path) -> Result<()> {
+    let metadata = path.metadata().or_fail(Exit::NoInput, || path.display().to_string())?;
+    match distrust(&metadata) {
+        Some(why) => Err(Failure::new(Exit::Config, format!("{}: {why}", path.display()))),
+        None => Ok(()),
+    }
+}
+
 /// Why a file is not to be trusted.
 fn distrust(metadata: &Metadata) -> Option<&'static str> {
     let others = metadata.mode() & 0o002 != 0;

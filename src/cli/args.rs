@@ -308,6 +308,9 @@ pub struct ToolArgs {
     /// What a denied call does: the model goes on, or the run ends with exit 84 [default: continue]
     #[arg(long, value_name = "WHAT")]
     pub on_deny: Option<OnDeny>,
+    /// Offer an executable as a tool (repeatable); 'trusted:PATH' runs it outside the sandbox
+    #[arg(long, value_name = "PATH")]
+    pub tool: Vec<String>,
     /// How programs are confined [default: auto]
     #[arg(long, value_name = "HOW")]
     pub sandbox: Option<SandboxArg>,

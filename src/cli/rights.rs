@@ -8,8 +8,10 @@ use crate::agent::OnDeny;
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
+use crate::base::files::check_trusted;
 use crate::sandbox::Wanted;
 use crate::tools::Policy;
+use crate::tools::custom::OwnTool;
 use crate::wire::providers::PROVIDERS;
 
 /// Where the file tools work.
@@ -33,6 +35,9 @@ const KEYS: [&str; 1] = ["ANTHROPIC_AUTH_TOKEN"];
 pub(super) fn files(args: &ToolArgs) -> Result<Files> {
     if args.no_tools && !args.allow.is_empty() {
         return Err(usage("--no-tools contradicts --allow"));
+    }
+    if args.no_tools && !args.tool.is_empty() {
+        return Err(usage("--no-tools contradicts --tool"));
     }
     if args.no_tools {
         return Ok(Files::Off);
@@ -74,6 +79,32 @@ pub(super) fn policy(args: &ToolArgs, files: &Files, key: Option<&KeySource>) ->
         Files::TooBroad | Files::Off => {}
     }
     Ok(policy)
+}
+
+/// The executables that are to be tools.
+pub(super) fn own_tools(args: &ToolArgs, files: &Files, policy: &Policy) -> Result<Vec<OwnTool>> {
+    args.tool.iter().map(|given| own_tool(given, files, policy)).collect()
+}
+
+fn own_tool(given: &str, files: &Files, policy: &Policy) -> Result<OwnTool> {
+    let (trusted, name) = given.strip_prefix("trusted:").map_or((false, given), |name| (true, name));
+    let Files::Beneath(root) = files else {
+        return Err(usage(format!("--tool {given} needs a root: {TOO_BROAD}")));
+    };
+    let path = Path::new(name).canonicalize().or_fail(Exit::NoInput, || format!("--tool {given}"))?;
+    if !path.is_file() {
+        return Err(Failure::new(Exit::NoInput, format!("--tool {given}: no file")));
+    }
+    check_trusted(&path)?;
+    if !trusted && !policy.may_read() {
+        return Err(usage(format!(
+            "--tool {given}: --deny read leaves it nothing; 'trusted:{name}' runs it unconfined"
+        )));
+    }
+    if trusted && path.strip_prefix(root).is_ok_and(|beneath| policy.may_change(beneath)) {
+        return Err(usage(format!("--tool {given}: this run may change it, so it cannot be trusted: move it")));
+    }
+    Ok(OwnTool { path, given: name.to_owned(), trusted })
 }
 
 /// How programs are confined.

@@ -18,6 +18,7 @@ use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::tty::Terminals;
 use crate::sandbox::Wanted;
 use crate::tools::Policy;
+use crate::tools::custom::OwnTool;
 use crate::wire::Params;
 
 /// Everything that a run needs to know, settled.
@@ -35,6 +36,8 @@ pub struct Settings {
     pub files: Files,
     /// What this run may do.
     pub policy: Policy,
+    /// Tools of the user's own.
+    pub own_tools: Vec<OwnTool>,
     /// How programs are confined.
     pub sandbox: Wanted,
     /// What a denied call does.
@@ -194,8 +197,9 @@ impl Settings {
             output,
             model: model(&ask, model_typed)?,
             network,
-            files,
+            own_tools: rights::own_tools(&ask.tools, &files, &policy)?,
             policy,
+            files,
             sandbox: rights::sandbox(&ask.tools),
             on_deny: rights::on_deny(&ask.tools),
             list_tools: ask.tools.list_tools,
@@ -247,7 +251,8 @@ fn input(ask: &Ask, literal: bool) -> Result<InputSettings> {
             ambiguous: args.system.is_some()
                 || args.system_file.is_some()
                 || !args.files.is_empty()
-                || !ask.tools.allow.is_empty(),
+                || !ask.tools.allow.is_empty()
+                || !ask.tools.tool.is_empty(),
         },
         [] => Instruction::Given { words: None, file: args.prompt_file.clone(), literal },
         _ if words.trim().is_empty() => return Err(usage("the prompt is empty")),

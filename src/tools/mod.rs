@@ -5,6 +5,7 @@
 mod arguments;
 mod clip;
 pub mod commands;
+pub mod custom;
 mod distance;
 mod edit;
 mod fault;
@@ -93,7 +94,8 @@ impl Context<'_> {
     }
 }
 
-/// The tools of a run together with the files they work on.
+/// The tools of a run together with the files they work on; none by default.
+#[derive(Default)]
 pub struct Toolbox {
     /// `None` where no tool is offered.
     workspace: Option<Workspace>,
@@ -156,12 +158,6 @@ impl Toolbox {
     pub fn new(workspace: Workspace, tools: Vec<Box<dyn Tool>>) -> Self {
         let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
         Self { workspace: Some(workspace), tools, specs, reads: Reads::default(), cap: DEFAULT_CAP }
-    }
-
-    /// No tools at all.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self { workspace: None, tools: Vec::new(), specs: Vec::new(), reads: Reads::default(), cap: DEFAULT_CAP }
     }
 
     /// Keeps only `cap` bytes at the head and at the tail of a result: for models with small windows.

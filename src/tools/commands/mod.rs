@@ -22,9 +22,10 @@ use accept::Given;
 use programs::Place;
 
 pub use programs::Programs;
+pub(super) use report::bounded;
 
 /// Seconds that a command has unless it is given more.
-const SECONDS: u64 = 120;
+pub(super) const SECONDS: u64 = 120;
 
 /// Seconds that a command can be given.
 const MOST_SECONDS: u64 = 600;

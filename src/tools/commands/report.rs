@@ -95,7 +95,7 @@ fn signal_name(signal: i32) -> &'static str {
 }
 
 /// What a program printed, as text within bounds.
-pub(in crate::tools) struct Printed {
+struct Printed {
     text: String,
     bytes: u64,
     is_cut: bool,

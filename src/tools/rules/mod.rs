@@ -52,6 +52,8 @@ pub fn plan(
         ));
     }
     let mut protected = survey.protected;
+    // A tool is what the user wrote, whatever else may be changed.
+    protected.extend(tools.iter().filter_map(|tool| Some(tool.strip_prefix(root).ok()?.to_owned())));
     let mut writable = writable(policy, root);
     for (extent, text) in policy.unwritable().into_iter().filter(|_| !writable.is_empty()) {
         match place(&extent, root) {
