@@ -7,15 +7,15 @@ mod report;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Context, Policy, Refusal, Tool, arguments};
-use crate::chat::{ToolResult, ToolSpec};
+use super::{Context, Policy, Refusal, Tool, arguments, names, paths, policy};
+use crate::chat::{Detail, ToolResult, ToolSpec};
 use crate::sandbox::{Command, Sandbox};
 
 use accept::Given;
@@ -29,6 +29,9 @@ pub(super) const SECONDS: u64 = 120;
 
 /// Seconds that a command can be given.
 const MOST_SECONDS: u64 = 600;
+
+/// Changed files that a result names.
+const MOST_SHOWN: usize = 5;
 
 /// The patterns of at most so many bytes stand in the description of `run_command`.
 const MOST_PATTERNS: usize = 2000;
@@ -143,7 +146,7 @@ impl RunCommand {
 
 struct Shell {
     spec: ToolSpec,
-    program: Option<std::path::PathBuf>,
+    program: Option<PathBuf>,
     sandbox: Arc<Sandbox>,
 }
 
@@ -209,6 +212,35 @@ fn run(sandbox: &Sandbox, program: &Path, argv: &[String], seconds: u64, context
         keep: context.cap,
         trusted: false,
     };
-    let finished = sandbox.run(&command, context.stop);
-    report::result(&argv[0], seconds, &finished, context.cap)
+    watched(context, || report::result(&argv[0], seconds, &sandbox.run(&command, context.stop), context.cap))
+}
+
+/// Runs a program and looks whether it has changed what other programs obey.
+pub(super) fn watched(context: &Context<'_>, run: impl FnOnce() -> ToolResult) -> ToolResult {
+    let before = context.workspace.watch();
+    let result = run();
+    let changed = before.changes(&context.workspace.watch());
+    if changed.is_empty() { result } else { tampered(&changed, &result) }
+}
+
+/// The result of a program that has changed these files.
+fn tampered(changed: &[PathBuf], result: &ToolResult) -> ToolResult {
+    let shown = changed.iter().take(MOST_SHOWN).map(|path| paths::shown(path)).collect::<Vec<_>>().join(", ");
+    let more = changed.len().saturating_sub(MOST_SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let why = format!("the program has changed {shown}{more}, which other programs obey; tell the user");
+    let grants: Vec<String> =
+        changed.iter().take(MOST_SHOWN).map(|path| format!("write:{}", names::escape(path))).collect();
+    let remedy = policy::remedy(&grants);
+    let message = format!("{why}; the user may grant {remedy}\n{}", result.text);
+    let mut tampered = ToolResult::error("protected_changed", message);
+    tampered.detail = Detail {
+        code: tampered.detail.code,
+        denied: Some(remedy),
+        bytes: result.detail.bytes,
+        truncated: result.detail.truncated,
+        exit_code: result.detail.exit_code,
+        ..Detail::default()
+    };
+    tampered
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::commands::{SECONDS, bounded};
+use super::commands::{SECONDS, bounded, watched};
 use super::{Context, KNOWN, Refusal, Tool, arguments};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
@@ -130,7 +130,9 @@ impl Tool for Custom {
         };
         let time = Duration::from_secs(SECONDS);
         let command = command(&self.tool, "execute", stdin.into_bytes(), time, context.cap);
-        result(&self.sandbox.run(&command, context.stop), context.cap)
+        let run = || result(&self.sandbox.run(&command, context.stop), context.cap);
+        // What is trusted may do what the user may do.
+        if self.tool.trusted { run() } else { watched(context, run) }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::tools::{Refusal, names, paths, policy};
 pub(in crate::tools) const EDIT_LIMIT: u64 = 16 << 20;
 
 /// What makes a directory one of git's own, wherever it lies and however it is called.
-const GIT_PARTS: [&str; 3] = ["HEAD", "objects", "refs"];
+pub(super) const GIT_PARTS: [&str; 3] = ["HEAD", "objects", "refs"];
 
 /// Which file it is, and what is in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 mod change;
 mod survey;
 mod temp;
+mod watch;
 
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};

@@ -330,9 +330,13 @@ pub(super) enum Withheld {
 
 /// The refusal for want of grants.
 pub(super) fn lacking(why: &str, grants: &[String]) -> Refusal {
-    let flags: Vec<String> = grants.iter().map(|grant| format!("--allow {}", quoted(grant))).collect();
-    let remedy = flags.join(" ");
+    let remedy = remedy(grants);
     Refusal::Denied { message: format!("{why}; the user may grant {remedy}"), remedy }
+}
+
+/// What the user would have to type for these grants.
+pub(super) fn remedy(grants: &[String]) -> String {
+    grants.iter().map(|grant| format!("--allow {}", quoted(grant))).collect::<Vec<_>>().join(" ")
 }
 
 /// The refusal for a denial, which no grant outweighs.
