@@ -34,6 +34,7 @@ fn needs(settings: &Settings, port: u16, answer: Option<&AnswerFile>) -> OwnNeed
     read.extend(["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().filter_map(|name| env::var(name)).map(PathBuf::from));
     let mut change: Vec<PathBuf> = answer.and_then(AnswerFile::still_opens).map(Path::to_owned).into_iter().collect();
     if let Files::Beneath(root) = &settings.files {
+        read.extend_from_slice(settings.policy.places());
         let changes = settings.policy.may_write();
         if changes { change.push(root.clone()) } else { read.push(root.clone()) }
     }

@@ -48,6 +48,10 @@ fn may_do(policy: &Policy) -> String {
     if policy.may_write() && !limits.is_empty() {
         text.extend([" Changes are limited: ", limits.as_str(), "."]);
     }
+    let places: Vec<String> = policy.places().iter().map(|place| place.display().to_string()).collect();
+    if !places.is_empty() {
+        text.extend([" Besides the root, these places may be read: ", places.join(", ").as_str(), "."]);
+    }
     if runs && !policy.may_net() {
         text.push(' ');
         text.push_str(NO_NET);

@@ -43,8 +43,8 @@ pub fn build(settings: &Settings, messages: &mut Messages) -> Result<Built> {
 
 fn beneath(root: &Path, settings: &Settings, messages: &mut Messages) -> Result<Built> {
     let policy = &settings.policy;
-    let workspace = Workspace::open(root).or_fail(Exit::Os, || root.display().to_string())?;
-    let workspace = workspace.with_policy(policy.clone());
+    let opened = Workspace::open(root).and_then(|workspace| workspace.with_policy(policy.clone()));
+    let workspace = opened.or_fail(Exit::Os, || root.display().to_string())?;
     let mut tools = permitted_tools(policy);
     let mut built = Built::default();
     if policy.may_run() || policy.may_shell() || !settings.own_tools.is_empty() {

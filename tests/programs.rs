@@ -4,3 +4,4 @@
 
 mod endings;
 mod own_tools;
+mod rights;

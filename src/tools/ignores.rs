@@ -18,7 +18,8 @@ impl Ignores {
     /// an ignored directory wants to see what is in it.
     pub(super) fn above(workspace: &Workspace, start: &Path) -> Self {
         let mut ignores = Self { root: workspace.path().to_owned(), rules: Vec::new() };
-        for file in workspace.ignore_files_above() {
+        // What a repository says holds nowhere else.
+        for file in workspace.ignore_files_above().iter().filter(|_| start.is_relative()) {
             ignores.add(&file.directory, &[&file.content]);
         }
         let mut higher: Vec<&Path> = start.ancestors().skip(1).collect();

@@ -14,8 +14,13 @@ const PATH_LIMIT: usize = 4095;
 /// What a file name may have on the usual file systems.
 const NAME_LIMIT: usize = 255;
 
-/// The path relative to the root. Absolute paths count if they lie textually beneath one of `roots`.
-pub(super) fn relative(path: &OsStr, roots: [&Path; 2]) -> Result<PathBuf, Refusal> {
+/// The path relative to the root. Absolute paths count if they lie textually beneath one of `roots`; in a further place
+/// they stay what they are.
+pub(super) fn relative(
+    path: &OsStr,
+    roots: [&Path; 2],
+    is_in_place: &dyn Fn(&Path) -> bool,
+) -> Result<PathBuf, Refusal> {
     let bytes = path.as_encoded_bytes();
     let path = Path::new(path);
     if bytes.is_empty() {
@@ -33,6 +38,7 @@ pub(super) fn relative(path: &OsStr, roots: [&Path; 2]) -> Result<PathBuf, Refus
     match roots.iter().find_map(|root| path.strip_prefix(root).ok()) {
         Some(rest) if rest.as_os_str().is_empty() => Ok(PathBuf::from(".")),
         Some(rest) => Ok(rest.to_owned()),
+        None if is_in_place(path) => Ok(path.to_owned()),
         None => Err(outside(path)),
     }
 }
@@ -46,7 +52,8 @@ pub(super) fn plain(path: &Path) -> PathBuf {
             Component::ParentDir => {
                 plain.pop();
             }
-            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+            Component::RootDir => plain.push("/"),
+            Component::CurDir | Component::Prefix(_) => {}
         }
     }
     plain

@@ -14,7 +14,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Context, Policy, Refusal, Tool, arguments, names, paths, policy};
+use super::files::Change;
+use super::{Context, Policy, Refusal, Tool, arguments, paths, policy};
 use crate::chat::{Detail, ToolResult, ToolSpec};
 use crate::sandbox::{Command, Sandbox};
 
@@ -224,13 +225,12 @@ pub(super) fn watched(context: &Context<'_>, run: impl FnOnce() -> ToolResult) -
 }
 
 /// The result of a program that has changed these files.
-fn tampered(changed: &[PathBuf], result: &ToolResult) -> ToolResult {
-    let shown = changed.iter().take(MOST_SHOWN).map(|path| paths::shown(path)).collect::<Vec<_>>().join(", ");
+fn tampered(changed: &[Change], result: &ToolResult) -> ToolResult {
+    let shown = changed.iter().take(MOST_SHOWN).map(|change| paths::shown(&change.path)).collect::<Vec<_>>().join(", ");
     let more = changed.len().saturating_sub(MOST_SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let why = format!("the program has changed {shown}{more}, which other programs obey; tell the user");
-    let grants: Vec<String> =
-        changed.iter().take(MOST_SHOWN).map(|path| format!("write:{}", names::escape(path))).collect();
+    let grants: Vec<String> = changed.iter().take(MOST_SHOWN).map(Change::grant).collect();
     let remedy = policy::remedy(&grants);
     let message = format!("{why}; the user may grant {remedy}\n{}", result.text);
     let mut tampered = ToolResult::error("protected_changed", message);

@@ -157,6 +157,9 @@ impl Workspace {
     /// although links could change what `..` means: no change goes through a link.
     fn beneath(&self, path: &OsStr) -> Result<PathBuf, Refusal> {
         let relative = self.relative(path)?;
+        if relative.is_absolute() {
+            return Err(paths::outside(&relative));
+        }
         let mut depth = 0_usize;
         for component in relative.components() {
             match component {

@@ -3,6 +3,7 @@
 //! Linux are kept to this folder. It knows nothing of tools, only why something cannot be opened or changed.
 
 mod change;
+mod places;
 mod survey;
 mod temp;
 mod watch;
@@ -24,7 +25,10 @@ use super::fault::Fault;
 use super::policy::{Policy, Withheld};
 use super::{Refusal, distance, names, paths};
 
+use places::Place;
+
 pub(super) use change::{EDIT_LIMIT, Original, Version, changed_on_disk};
+pub(super) use watch::Change;
 
 /// No link is followed: links are resolved by [`Workspace::real`], so that the true name of what is opened is known.
 const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_SYMLINKS);
@@ -71,6 +75,7 @@ pub struct Workspace {
     path: PathBuf,
     given: PathBuf,
     policy: Policy,
+    places: Vec<Place>,
     above: Vec<IgnoreFile>,
 }
 
@@ -144,13 +149,16 @@ impl Workspace {
         let fd = rustix::fs::open(&path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let root = openat2(&fd, ".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), BENEATH)?;
         let above = ignore_files_above(&path);
-        Ok(Self { root, path, given, policy: Policy::default(), above })
+        Ok(Self { root, path, given, policy: Policy::default(), places: Vec::new(), above })
     }
 
-    /// Sets what this run may do beyond reading what is no secret.
-    #[must_use]
-    pub fn with_policy(self, policy: Policy) -> Self {
-        Self { policy, ..self }
+    /// Sets what this run may do beyond reading what is no secret, and opens the further places that it may read.
+    ///
+    /// # Errors
+    /// What the system says about such a place.
+    pub fn with_policy(self, policy: Policy) -> io::Result<Self> {
+        let places = policy.places().iter().map(|path| Place::open(path)).collect::<io::Result<_>>()?;
+        Ok(Self { policy, places, ..self })
     }
 
     /// What this run may do.
@@ -206,8 +214,7 @@ impl Workspace {
 
     /// Opens a directory that a walk came upon; `path` is a true path.
     pub(super) fn open_directory(&self, path: &Path) -> Result<OpenDirectory, Fault> {
-        let name = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let directory = self.open_plain(name, CAREFUL | OFlags::DIRECTORY)?;
+        let directory = self.open_plain(path, CAREFUL | OFlags::DIRECTORY)?;
         refuse_kernel_files(&directory)?;
         Ok(OpenDirectory { directory, path: path.to_owned() })
     }
@@ -231,7 +238,7 @@ impl Workspace {
     }
 
     fn relative(&self, path: &OsStr) -> Result<PathBuf, Refusal> {
-        paths::relative(path, [&self.path, &self.given])
+        paths::relative(path, [&self.path, &self.given], &|path| self.is_in_place(path))
     }
 
     fn open_relative(&self, path: &Path) -> Result<Opened, Fault> {
@@ -255,8 +262,7 @@ impl Workspace {
     /// Opens by a path without links. What it is, is known before it is opened for reading: opening a pipe or a
     /// device can already do something.
     fn open_true(&self, path: &Path) -> Result<Opened, Fault> {
-        let name = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let seen = self.open_plain(name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
+        let seen = self.open_plain(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
         match FileType::from_raw_mode(fstat(&seen)?.st_mode) {
             FileType::Directory => return self.open_directory(path).map(Opened::Directory),
             FileType::Symlink => return Err(Errno::LOOP.into()),
@@ -264,7 +270,7 @@ impl Workspace {
             _ => return Err(Fault::NotAFile),
         }
         self.check_read(path).map_err(|why| Fault::Withheld(path.to_owned(), why))?;
-        let file = self.open_plain(name, CAREFUL)?;
+        let file = self.open_plain(path, CAREFUL)?;
         let stat = fstat(&file)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(Fault::NotAFile);
@@ -274,10 +280,11 @@ impl Workspace {
         Ok(Opened::File(OpenFile { file: File::from(file), path: path.to_owned(), size }))
     }
 
-    /// The one call that opens: beneath the root, through no link.
+    /// The one call that opens: beneath the root or a further place, through no link.
     fn open_plain(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Fault> {
+        let (base, path) = self.base(path)?;
         for _ in 0..MAX_TRIES {
-            match openat2(&self.root, path, flags, Mode::empty(), BENEATH) {
+            match openat2(base, path, flags, Mode::empty(), BENEATH) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 other => return other.map_err(Fault::Errno),
             }
@@ -288,13 +295,15 @@ impl Workspace {
     /// The path with all its links resolved. Only a proposal: it is opened through no link, so if it has become
     /// wrong meanwhile, opening it fails.
     fn real(&self, path: &Path) -> Result<PathBuf, Fault> {
-        let mut real = PathBuf::new();
-        let mut pending: VecDeque<OsString> = path.iter().map(OsStr::to_owned).collect();
+        let foot = self.foot(path);
+        let mut real = foot.clone();
+        let rest = path.strip_prefix(&foot).unwrap_or(path);
+        let mut pending: VecDeque<OsString> = rest.iter().map(OsStr::to_owned).collect();
         let mut links = 0;
         while let Some(name) = pending.pop_front() {
             match name.as_bytes() {
                 b"." => continue,
-                b".." if real.pop() => continue,
+                b".." if real != foot && real.pop() => continue,
                 b".." => return Err(Errno::XDEV.into()),
                 _ => real.push(&name),
             }
@@ -305,9 +314,10 @@ impl Workspace {
             }
             real.pop();
             let target = if target.is_absolute() {
-                real.clear();
-                let beneath = target.strip_prefix(&self.path).or_else(|_| target.strip_prefix(&self.given));
-                beneath.map_err(|_| Fault::Errno(Errno::XDEV))?
+                real.clone_from(&foot);
+                let own = if foot.as_os_str().is_empty() { [&self.path, &self.given] } else { [&foot, &foot] };
+                let beneath = own.iter().find_map(|own| target.strip_prefix(own).ok());
+                beneath.ok_or(Fault::Errno(Errno::XDEV))?
             } else {
                 &target
             };

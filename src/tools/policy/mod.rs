@@ -264,6 +264,11 @@ impl Policy {
         self.allowed.writes.iter().any(|scope| scope.is_exactly(path))
     }
 
+    /// True if a grant names exactly this directory, or all that is in it.
+    pub(super) fn names_directory(&self, path: &Path) -> bool {
+        self.allowed.writes.iter().any(|scope| scope.is_exactly(path) || scope.is_all_beneath(path))
+    }
+
     /// True if a grant of its own unlocks this protected path, or all that is in it.
     pub(super) fn unlocks(&self, path: &Path) -> bool {
         let protected = protected::names(path);

@@ -45,7 +45,7 @@ impl Place {
             (String::from(*name), OsString::from(value.replace('@', &self.at("").display().to_string())))
         });
         let environment = Environment::of(Some(self.at("home")), variables.collect());
-        let workspace = Workspace::open(&self.at("root")).unwrap().with_policy(policy.clone());
+        let workspace = Workspace::open(&self.at("root")).unwrap().with_policy(policy.clone()).unwrap();
         let programs = Programs::of_policy(&policy, environment.search_path(), &self.at("root"));
         plan(&workspace, &programs, &environment, &[], Wanted::Auto)
     }

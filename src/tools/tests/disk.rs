@@ -70,7 +70,10 @@ fn what_is_no_file_is_refused_at_once() {
         within(Duration::from_secs(1), || place.edit_error(path, "a", "b"));
     }
     let root = Toolbox::new(
-        Workspace::open(Path::new("/")).unwrap().with_policy(Policy::parse(&["write".to_owned()], &[]).unwrap()),
+        Workspace::open(Path::new("/"))
+            .unwrap()
+            .with_policy(Policy::parse(&["write".to_owned()], &[]).unwrap())
+            .unwrap(),
         super::super::changing_tools(),
     );
     for path in ["/proc/self/comm", "/proc/new", "/dev/null", "/sys/kernel/x"] {
@@ -136,7 +139,7 @@ fn of_two_runs_that_change_one_file_at_once_none_loses_the_others_change() {
     let done = std::sync::atomic::AtomicU32::new(0);
     let work = || {
         let policy = Policy::parse(&["write".to_owned()], &[]).unwrap();
-        let workspace = Workspace::open(&root).unwrap().with_policy(policy);
+        let workspace = Workspace::open(&root).unwrap().with_policy(policy).unwrap();
         for _ in 0..300 {
             let original = workspace.original(Path::new("n")).unwrap().unwrap();
             let number: u32 = String::from_utf8(original.content.clone()).unwrap().parse().unwrap();

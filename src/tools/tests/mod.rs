@@ -4,6 +4,7 @@ mod calls;
 mod changing;
 mod disk;
 mod paths;
+mod places;
 mod reading;
 mod searching;
 mod trees;
@@ -42,7 +43,7 @@ impl Place {
         let words = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let policy = Policy::parse(&words(allow), &words(deny)).unwrap();
         let tools = permitted_tools(&policy);
-        let toolbox = Toolbox::new(Workspace::open(&place.root()).unwrap().with_policy(policy), tools);
+        let toolbox = Toolbox::new(Workspace::open(&place.root()).unwrap().with_policy(policy).unwrap(), tools);
         Self { toolbox, ..place }
     }
 

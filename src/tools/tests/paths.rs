@@ -253,7 +253,7 @@ fn a_granted_secret_can_be_read_and_no_other() {
     let place = Place::new(&[("a/.env", "granted\n"), (".env", "other\n")]);
     place.link("a/.env", "link");
     let policy = Policy::parse(&["read:./a/.env".to_owned()], &[]).unwrap();
-    let workspace = Workspace::open(&place.root()).unwrap().with_policy(policy);
+    let workspace = Workspace::open(&place.root()).unwrap().with_policy(policy).unwrap();
     let toolbox = Toolbox::new(workspace, reading_tools());
     let read = |path: &str| toolbox.call(&call("read_files", &json!({ "paths": path }).to_string()), &|| false);
     assert_eq!(read("a/.env").text, "     1\tgranted\n");
