@@ -44,6 +44,9 @@ pub struct Rules {
     /// Existing files and directories beneath the root that stay as they are all the same.
     #[serde(with = "channel::paths")]
     pub protected: Vec<PathBuf>,
+    /// Those of them that the user forbids to change: where they cannot be kept as they are, children change nothing.
+    #[serde(with = "channel::paths")]
+    pub forbidden: Vec<PathBuf>,
     /// Existing files and directories beneath the root that children cannot read.
     #[serde(with = "channel::paths")]
     pub hidden: Vec<PathBuf>,

@@ -171,6 +171,9 @@ impl Spawner {
                 on_disk().map_err(|error| format!("no directory for temporary files: {error}"))?;
             (private, Some(temporary))
         };
+        if level == Level::Landlock && !rules.forbidden.is_empty() {
+            rules.writable.clear();
+        }
         rules.env.extend(environment(&rules, &private));
         let hides = level == Level::Landlock;
         let fence = Fence::of_children(&rules, hides, &private.writable);
@@ -226,6 +229,8 @@ impl Spawner {
         gap(alone, "modes and times of the user's own files outside can be changed");
         gap(alone, "what a command leaves running ends with the run, unless flux itself is killed");
         gap(alone, "protected names are watched, not read-only");
+        let forbidden = !self.rules.forbidden.is_empty();
+        gap(alone && forbidden, "a denial to change files takes namespaces, so programs can change none");
         gap(alone && version() < SIGNALS, "the user's own processes can be signalled");
         gaps
     }

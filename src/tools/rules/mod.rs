@@ -54,10 +54,11 @@ pub fn plan(
     let mut protected = survey.protected;
     // A tool is what the user wrote, whatever else may be changed.
     protected.extend(tools.iter().filter_map(|tool| Some(tool.strip_prefix(root).ok()?.to_owned())));
+    let mut forbidden = Vec::new();
     let mut writable = writable(policy, root);
     for (extent, text) in policy.unwritable().into_iter().filter(|_| !writable.is_empty()) {
         match place(&extent, root) {
-            Some(path) if root.join(&path).exists() => protected.push(path),
+            Some(path) if root.join(&path).exists() => forbidden.push(path),
             Some(path) if !writable.iter().any(|place| path.starts_with(place)) => {}
             _ => {
                 notes.push(format!("--deny '{text}' cannot be told to programs, so they can change nothing"));
@@ -66,10 +67,13 @@ pub fn plan(
             }
         }
     }
+    forbidden.retain(|path| writable.iter().any(|place| path.starts_with(place) || place.starts_with(path)));
+    protected.extend(forbidden.iter().cloned());
     protected.retain(|path| writable.iter().any(|place| path.starts_with(place) || place.starts_with(path)));
     let mut rules = Rules {
         root: root.to_owned(),
         protected: protected.iter().map(|path| root.join(path)).collect(),
+        forbidden: forbidden.iter().map(|path| root.join(path)).collect(),
         // Joined with nothing, a path would end in a slash.
         writable: writable.iter().map(|path| root.join(path).components().collect()).collect(),
         hidden: survey.hidden.iter().map(|path| root.join(path)).collect(),
