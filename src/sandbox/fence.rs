@@ -135,8 +135,8 @@ impl Fence {
         (&mut self.rules).add_rule(rule).map(drop).map_err(io::Error::other)
     }
 
-    /// Permits the rights beneath a path except for what is `hidden` there. Of a directory with something hidden in
-    /// it, whatever is created there later cannot be read.
+    /// Permits the rights beneath a path except for what is `hidden` there. A directory with something hidden in it
+    /// keeps the entries that it has; only what is in these can be read and changed.
     fn permit_around(&mut self, path: &Path, rights: BitFlags<AccessFs>, hidden: &[PathBuf]) -> io::Result<()> {
         if hidden.iter().any(|hidden| path.starts_with(hidden)) {
             return Ok(());
@@ -151,7 +151,7 @@ impl Fence {
         if !hidden.iter().any(|hidden| hidden.starts_with(path)) {
             return self.permit_open(fd, rights);
         }
-        self.permit_open(fd, rights & !(AccessFs::ReadFile | AccessFs::Execute))?;
+        self.permit_open(fd, AccessFs::ReadDir.into())?;
         let Ok(entries) = std::fs::read_dir(path) else { return Ok(()) };
         entries.flatten().try_for_each(|entry| self.permit_around(&entry.path(), rights, hidden))
     }

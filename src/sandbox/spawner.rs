@@ -20,7 +20,7 @@ use super::child::Confinement;
 use super::fence::{Fence, version};
 use super::filter::Filter;
 use super::running::Running;
-use super::{Command, End, Finished, Level, Rules, Wanted, world};
+use super::{Command, End, Finished, Level, Rules, world};
 use crate::base::{clock, env, signals, stdio};
 
 /// What this program is called when it is the spawner.
@@ -174,7 +174,7 @@ impl Spawner {
         if level == Level::Landlock && !rules.forbidden.is_empty() {
             rules.writable.clear();
         }
-        rules.env.extend(environment(&rules, &private));
+        rules.env.extend(environment(&rules, level, &private));
         let hides = level == Level::Landlock;
         let fence = Fence::of_children(&rules, hides, &private.writable);
         let fence = fence.map_err(|error| format!("no Landlock rules: {error}"))?;
@@ -229,6 +229,8 @@ impl Spawner {
         gap(alone, "modes and times of the user's own files outside can be changed");
         gap(alone, "what a command leaves running ends with the run, unless flux itself is killed");
         gap(alone, "protected names are watched, not read-only");
+        let hidden = !self.rules.hidden.is_empty();
+        gap(alone && hidden, "a directory that holds a secret keeps the entries that it has");
         let forbidden = !self.rules.forbidden.is_empty();
         gap(alone && forbidden, "a denial to change files takes namespaces, so programs can change none");
         gap(alone && version() < SIGNALS, "the user's own processes can be signalled");
@@ -266,11 +268,12 @@ fn on_disk() -> io::Result<(Private, TempDir)> {
 }
 
 /// What only the sandbox knows of the environment.
-fn environment(rules: &Rules, private: &Private) -> Vec<(OsString, OsString)> {
+fn environment(rules: &Rules, level: Level, private: &Private) -> Vec<(OsString, OsString)> {
     let pair = |name: &str, path: &Path| (OsString::from(name), path.as_os_str().to_owned());
     let mut environment = vec![pair("HOME", &private.home), pair("TMPDIR", &private.temporary)];
-    if rules.writable.is_empty() && rules.wanted != Wanted::Off {
-        // A build does not write to a workspace that may only be read.
+    let is_fixed = !rules.writable.contains(&rules.root) || (level == Level::Landlock && !rules.hidden.is_empty());
+    if level != Level::Off && is_fixed {
+        // A build cannot add a directory to the workspace.
         environment.push(pair("CARGO_TARGET_DIR", &private.temporary.join("target")));
     }
     environment
