@@ -1,7 +1,7 @@
 //! The shapes of the lines. Names and nesting are those of the Pi session format, version 3, as `transcript.md`
 //! profiles it; what flux adds rides in `custom` lines and the `result` line.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -248,18 +248,41 @@ fn json_text(seal: Option<&Seal>) -> Option<&str> {
 }
 
 /// Tokens as transcripts count them: `input` is what was neither read from nor written to a cache.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct UsageLine {
-    input: u64,
-    output: u64,
-    cache_read: u64,
-    cache_write: u64,
-    total_tokens: u64,
+    /// Prompt tokens that no cache had to do with.
+    pub input: u64,
+    /// What the model wrote.
+    pub output: u64,
+    /// Prompt tokens read from a cache.
+    pub cache_read: u64,
+    /// Prompt tokens written to a cache.
+    pub cache_write: u64,
+    /// All of them.
+    pub total_tokens: u64,
+    /// The part of `output` that is reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reasoning: Option<u64>,
+    pub reasoning: Option<u64>,
+    /// What they cost, where the price is known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cost: Option<Value>,
+    pub cost: Option<CostLine>,
+}
+
+/// What tokens cost, in US dollars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CostLine {
+    /// Of `input`.
+    pub input: f64,
+    /// Of `output`.
+    pub output: f64,
+    /// Of `cacheRead`.
+    pub cache_read: f64,
+    /// Of `cacheWrite`.
+    pub cache_write: f64,
+    /// Of all.
+    pub total: f64,
 }
 
 impl UsageLine {
@@ -275,9 +298,19 @@ impl UsageLine {
             cache_write: write,
             total_tokens: input.saturating_add(output),
             reasoning: usage.reasoning,
-            cost: cost.map(|c| {
-                json!({"input": c.input, "output": c.output, "cacheRead": c.cache_read, "cacheWrite": c.cache_write, "total": c.total()})
-            }),
+            cost: cost.map(CostLine::from),
+        }
+    }
+}
+
+impl From<Cost> for CostLine {
+    fn from(cost: Cost) -> Self {
+        Self {
+            input: cost.input,
+            output: cost.output,
+            cache_read: cost.cache_read,
+            cache_write: cost.cache_write,
+            total: cost.total(),
         }
     }
 }
@@ -347,7 +380,8 @@ pub(super) fn request(attempt: &Attempt, provider: &str, model: &str, base_url: 
 }
 
 /// How tool calls ended.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ToolCounts {
     /// With a result.
     pub ok: u64,

@@ -1,8 +1,11 @@
 //! Floor 3: the transcript `flux-transcript/1`: every fact of a run as one JSON line, written when it is complete.
 //!
-//! It is told what happened and knows nothing of why.
+//! [`Recorder`] writes: it is told what happened and knows nothing of why. [`Reader`] reads it back.
 
+pub mod entry;
 mod lines;
+mod parse;
+mod read;
 mod target;
 
 use serde::Serialize;
@@ -15,7 +18,9 @@ use crate::base::secret::Redactor;
 use crate::chat::{Reply, ToolCall, ToolResult, UserMessage};
 use crate::wire::{ApiError, Attempt, Cost};
 
-pub use lines::{Input, RunResult, ToolCounts, UsageLine};
+pub use entry::{Entry, Line};
+pub use lines::{CostLine, Input, RunResult, ToolCounts, UsageLine};
+pub use read::{Fault, FaultKind, LineText, Reader};
 pub use target::{Notes, Target};
 
 use lines::{AssistantMessage, Custom, Envelope, Header, Message, ToolResultMessage, UserLine};

@@ -12,6 +12,8 @@ use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::place::Place;
 use crate::base::stdio;
 
+use super::read::{Fault, FaultKind, Reader};
+
 /// What opening a transcript found worth telling the user.
 pub type Notes = Vec<String>;
 
@@ -167,12 +169,11 @@ fn mend_locked(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
 }
 
 fn first_line_is_header(mut file: &File) -> std::io::Result<bool> {
-    let mut head = Vec::new();
     file.seek(SeekFrom::Start(0))?;
-    file.take(64 << 10).read_to_end(&mut head)?;
-    let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
-    let header: Value = serde_json::from_slice(line).unwrap_or_default();
-    Ok(header["type"] == "session" && header["schema"] == super::SCHEMA)
+    match Reader::new(file).next() {
+        Some(Err(Fault { kind: FaultKind::Unreadable(error), .. })) => Err(error),
+        first => Ok(matches!(first, Some(Ok(_)))),
+    }
 }
 
 /// The bytes after the last line break.
