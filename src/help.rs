@@ -39,7 +39,8 @@ pub fn topic(name: Option<&str>) -> Exit {
         Some("permissions") => print(PERMISSIONS),
         Some(name) if cli::command().find_subcommand(name).is_some() => print(&command_help(name)),
         Some(other) => {
-            let message = format!("no help on '{other}': exit-codes, permissions, ask, models, completions");
+            let message =
+                format!("no help on '{other}': exit-codes, permissions, ask, transcript, models, completions");
             Messages::default().error(&Failure::new(Exit::Usage, message));
             Exit::Usage
         }

@@ -26,6 +26,7 @@ pub mod context;
 pub mod help;
 pub mod lock;
 pub mod prompt;
+pub mod review;
 pub mod sinks;
 pub mod toolbox;
 
@@ -63,6 +64,7 @@ fn run(words: &[OsString]) -> Exit {
         return ask::run(ask, &words[1..], Terminals::detect());
     }
     match <Cli as clap::FromArgMatches>::from_arg_matches(&matches).map(|cli| cli.command) {
+        Ok(Command::Transcript(transcript)) => review::run(&transcript, Terminals::detect()),
         Ok(Command::Models) => help::print(&help::models()),
         Ok(Command::Completions { shell }) => help::print(help::completions(shell)),
         Ok(Command::Help { topic }) => help::topic(topic.as_deref()),

@@ -56,6 +56,29 @@ fn generated_man_pages_are_those_of_the_command_line() {
     content.extend(exit_status());
     content.extend(environment());
     check("man/flux-ask.1", &content);
+    let transcript = command.find_subcommand("transcript").expect("transcript").clone();
+    let mut content = page(&transcript.clone().name("flux-transcript").bin_name("flux transcript"), "flux-transcript");
+    for part in transcript.get_subcommands() {
+        // All of them stand on this page.
+        let name = part.get_name();
+        let page = String::from_utf8(content).expect("text");
+        content = page.replace(&format!("flux\\-transcript\\-{name}(1)"), &format!("flux transcript {name}")).into();
+        content.extend(subcommand(part));
+    }
+    content.extend(exit_status());
+    check("man/flux-transcript.1", &content);
+}
+
+/// A command of a command: a section with what its own page would say.
+fn subcommand(command: &clap::Command) -> Vec<u8> {
+    let man = Man::new(command.clone());
+    let mut parts = Vec::new();
+    man.render_synopsis_section(&mut parts).expect("rendered");
+    man.render_description_section(&mut parts).expect("rendered");
+    man.render_options_section(&mut parts).expect("rendered");
+    let parts = String::from_utf8(parts).expect("text").replace("\n.SH ", "\n.SS ");
+    let parts = parts.strip_prefix(".SH ").map_or(parts.clone(), |rest| format!(".SS {rest}"));
+    format!(".SH FLUX TRANSCRIPT {}\n{parts}", command.get_name().to_uppercase()).into_bytes()
 }
 
 /// EXIT STATUS, from the table that the program itself uses.

@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("sinks", 6),
     ("toolbox", 6),
     ("lock", 6),
+    ("review", 6),
     ("context", 6),
     ("prompt", 6),
     ("help", 7),

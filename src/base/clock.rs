@@ -38,3 +38,10 @@ pub fn http_date() -> String {
 pub fn rfc3339() -> String {
     humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }
+
+/// The Unix time in milliseconds that a text in RFC 3339 names.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let since = humantime::parse_rfc3339(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
+}

@@ -1,4 +1,4 @@
-//! The user's own files that give rights or keys away: read only if nobody else could have written them.
+//! The user's own files. Those that give rights or keys away are read only if nobody else could have written them.
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
@@ -37,6 +37,19 @@ pub fn check_trusted(path: &Path) -> Result<()> {
         Some(why) => Err(Failure::new(Exit::Config, format!("{}: {why}", path.display()))),
         None => Ok(()),
     }
+}
+
+/// Opens a file that is only data.
+///
+/// # Errors
+/// It is missing or unreadable.
+pub fn open(path: &Path) -> Result<File> {
+    let fail = || path.display().to_string();
+    let file = File::open(path).or_fail(Exit::NoInput, fail)?;
+    if file.metadata().or_fail(Exit::NoInput, fail)?.is_dir() {
+        return Err(Failure::new(Exit::NoInput, format!("{}: is a directory", path.display())));
+    }
+    Ok(file)
 }
 
 /// Why a file is not to be trusted.

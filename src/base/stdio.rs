@@ -102,6 +102,16 @@ pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     }
 }
 
+/// stdin as a reader, without a buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Input;
+
+impl io::Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if was_closed(0) { Ok(0) } else { read(stdin(), buffer) }
+    }
+}
+
 /// A standard output stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {

@@ -26,6 +26,8 @@ pub struct Cli {
 pub enum Command {
     /// Answer a prompt over the given context, using tools, and print the answer
     Ask(Box<Ask>),
+    /// Show, check, export and count transcripts
+    Transcript(super::transcript::Transcript),
     /// List the models flux knows: window, output limit, price, wire
     Models,
     /// Print the completions for a shell

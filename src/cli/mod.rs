@@ -1,6 +1,7 @@
 //! Floor 5: what was typed and what will be done.
 
 pub mod args;
+pub mod color;
 pub mod config;
 pub mod input;
 mod key;
@@ -8,6 +9,7 @@ mod local;
 pub mod model;
 pub mod rights;
 pub mod settings;
+pub mod transcript;
 pub mod units;
 
 /// The whole command line, for the man pages and completions.

@@ -8,11 +8,11 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
 use serde_json::value::RawValue;
 
-use super::args::{Ask, Color, Format};
+use super::args::{Ask, Format};
+use super::color;
 use super::config;
 use super::rights::{self, Files};
 use crate::agent::{Limits, OnDeny};
-use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::tty::Terminals;
@@ -294,13 +294,6 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
     if args.transcript.as_deref() == Some("-") && format != Format::Jsonl {
         return Err(usage("--transcript - needs --format jsonl: stdout carries the answer"));
     }
-    let color = match args.color.unwrap_or(Color::Auto) {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto if env::var("NO_COLOR").is_some() => false,
-        Color::Auto if env::var("CLICOLOR_FORCE").is_some_and(|v| v != "0") => true,
-        Color::Auto => terminals.stderr && env::var("TERM").as_deref() != Some("dumb"),
-    };
     let plain = format == Format::Text && args.output.is_none();
     Ok(OutputSettings {
         // As for curl, `-` is stdout.
@@ -315,7 +308,7 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
             _ => Verbosity::Normal,
         },
         debug: args.debug,
-        color,
+        color: color::wanted(args.color, terminals.stderr),
         terminals,
     })
 }

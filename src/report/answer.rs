@@ -133,7 +133,9 @@ impl Answer {
     }
 }
 
-fn write_failure(error: &std::io::Error) -> Failure {
+/// What it means that stdout cannot be written.
+#[must_use]
+pub fn write_failure(error: &std::io::Error) -> Failure {
     if stdio::reader_gone(error) {
         Failure::new(Exit::Signal(SIGPIPE), "stdout: nobody reads it")
     } else {

@@ -4,6 +4,6 @@ mod answer;
 mod file;
 mod messages;
 
-pub use answer::Answer;
+pub use answer::{Answer, write_failure};
 pub use file::AnswerFile;
 pub use messages::Messages;

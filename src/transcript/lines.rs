@@ -395,7 +395,7 @@ impl ToolCounts {
     /// All calls.
     #[must_use]
     pub fn total(self) -> u64 {
-        self.ok + self.error + self.denied
+        self.ok.saturating_add(self.error).saturating_add(self.denied)
     }
 }
 

@@ -28,6 +28,9 @@ use lines::{AssistantMessage, Custom, Envelope, Header, Message, ToolResultMessa
 /// The name of the format, as the header line carries it.
 pub const SCHEMA: &str = "flux-transcript/1";
 
+/// The JSON Schema (draft 2020-12) of a line.
+pub const JSON_SCHEMA: &str = include_str!("schema.json");
+
 /// Writes the lines of one run to all its targets.
 #[derive(Debug)]
 pub struct Recorder {
@@ -137,9 +140,12 @@ impl Recorder {
         let header = self.header();
         let mut first = None;
         for at in 0..self.targets.len() {
+            let begun = self.targets[at].begin(&header);
+            if let Ok(true) = begun {
+                self.seq = self.seq.max(1);
+            }
             let line = self.result_line(&result);
-            let Some(target) = self.targets.get_mut(at) else { break };
-            if let Err(failure) = target.begin(&header).and_then(|_| target.write(&line)) {
+            if let Err(failure) = begun.and_then(|_| self.targets[at].write(&line)) {
                 result = revise(&failure);
                 first.get_or_insert(failure);
             }

@@ -170,10 +170,15 @@ impl<R: Read> Iterator for Reader<R> {
 
     fn next(&mut self) -> Option<Self::Item> {
         Some(self.next_text()?.and_then(|LineText { number, text }| {
-            let kind = |error: serde_json::Error| FaultKind::Malformed(error.to_string());
-            Line::parse(text, number).map_err(|error| Fault { line: number, kind: kind(error) })
+            Line::parse(text, number).map_err(|error| Fault { line: number, kind: malformed(&error) })
         }))
     }
+}
+
+/// Without the position, which counts from the beginning of a part of the line.
+fn malformed(error: &serde_json::Error) -> FaultKind {
+    let text = error.to_string();
+    FaultKind::Malformed(text.split(" at line ").next().unwrap_or_default().to_owned())
 }
 
 #[cfg(test)]
