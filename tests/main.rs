@@ -34,3 +34,4 @@ mod scenario_checks;
 mod scenarios;
 mod support;
 mod tidy;
+mod transcripts;

@@ -33,12 +33,30 @@ struct RawLine<'a> {
     message: Option<&'a RawValue>,
 }
 
-/// Every field that a message of any role may have.
+/// What a message is. Its other fields are read as that and nothing else, since what a later
+/// version adds to one kind may have the name of another's.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawMessage<'a> {
+struct Role<'a> {
     #[serde(borrow)]
     role: Cow<'a, str>,
+}
+
+/// What a block of a message is.
+#[derive(Deserialize)]
+struct Kind<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct RawUser<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawAssistant<'a> {
     #[serde(borrow)]
     content: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "or_default")]
@@ -56,6 +74,15 @@ struct RawMessage<'a> {
     refusal: Option<String>,
     error_message: Option<String>,
     #[serde(default, deserialize_with = "or_default")]
+    timestamp: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawToolResult<'a> {
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "or_default")]
     tool_call_id: String,
     #[serde(default, deserialize_with = "or_default")]
     tool_name: String,
@@ -67,25 +94,44 @@ struct RawMessage<'a> {
     timestamp: u64,
 }
 
-/// Every field that a block of any type may have.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawBlock<'a> {
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
-    text: Option<String>,
+struct RawText {
+    #[serde(default, deserialize_with = "or_default")]
+    text: String,
     text_signature: Option<String>,
-    thinking: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawThinking {
+    #[serde(default, deserialize_with = "or_default")]
+    thinking: String,
     thinking_signature: Option<String>,
     #[serde(default)]
     opaque: bool,
-    id: Option<String>,
-    name: Option<String>,
-    arguments: Option<Box<RawValue>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawCall {
+    #[serde(default, deserialize_with = "or_default")]
+    id: String,
+    #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default = "empty_object")]
+    arguments: Box<RawValue>,
     broken_arguments: Option<String>,
     thought_signature: Option<String>,
-    data: Option<String>,
-    mime_type: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawImage {
+    #[serde(default, deserialize_with = "or_default")]
+    data: String,
+    #[serde(default, deserialize_with = "or_default")]
+    mime_type: String,
 }
 
 impl Line {
@@ -112,89 +158,108 @@ impl Line {
 }
 
 fn message(text: &str) -> serde_json::Result<Entry> {
-    let raw: RawMessage<'_> = serde_json::from_str(text)?;
-    Ok(match &*raw.role {
-        "user" => Entry::User(UserEntry { parts: user_parts(raw.content)? }),
-        "assistant" => Entry::Assistant(Box::new(Assistant {
-            blocks: blocks(raw.content)?.into_iter().filter_map(assistant_block).collect(),
-            api: raw.api,
-            provider: raw.provider,
-            model: raw.model,
-            response_model: raw.response_model,
-            response_id: raw.response_id,
-            usage: raw.usage,
-            stop_reason: raw.stop_reason,
-            raw_stop_reason: raw.raw_stop_reason,
-            refusal: raw.refusal,
-            error_message: raw.error_message,
-            timestamp: raw.timestamp,
-        })),
-        "toolResult" => Entry::ToolResult(Box::new(ToolResultEntry {
-            call_id: raw.tool_call_id,
-            tool: raw.tool_name,
-            text: blocks(raw.content)?.into_iter().filter_map(|block| block.text).collect(),
-            details: raw.details,
-            is_error: raw.is_error,
-            timestamp: raw.timestamp,
-        })),
+    let Role { role } = serde_json::from_str(text)?;
+    Ok(match &*role {
+        "user" => {
+            let raw: RawUser<'_> = serde_json::from_str(text)?;
+            Entry::User(UserEntry { parts: each_block(raw.content, user_part)? })
+        }
+        "assistant" => Entry::Assistant(Box::new(assistant(text)?)),
+        "toolResult" => Entry::ToolResult(Box::new(tool_result(text)?)),
         role => Entry::Unknown(format!("message of {role}")),
     })
 }
 
-/// The blocks of a message. A text alone is one text block.
-fn blocks(content: Option<&RawValue>) -> serde_json::Result<Vec<RawBlock<'_>>> {
-    match content.map(RawValue::get) {
-        None | Some("null") => Ok(Vec::new()),
-        Some(text) if text.starts_with('"') => Ok(vec![RawBlock::text(serde_json::from_str(text)?)]),
-        Some(list) => serde_json::from_str(list),
-    }
+fn assistant(text: &str) -> serde_json::Result<Assistant> {
+    let raw: RawAssistant<'_> = serde_json::from_str(text)?;
+    Ok(Assistant {
+        blocks: each_block(raw.content, assistant_block)?,
+        api: raw.api,
+        provider: raw.provider,
+        model: raw.model,
+        response_model: raw.response_model,
+        response_id: raw.response_id,
+        usage: raw.usage,
+        stop_reason: raw.stop_reason,
+        raw_stop_reason: raw.raw_stop_reason,
+        refusal: raw.refusal,
+        error_message: raw.error_message,
+        timestamp: raw.timestamp,
+    })
 }
 
-impl RawBlock<'_> {
-    fn text(text: String) -> Self {
-        Self {
-            r#type: "text".into(),
-            text: Some(text),
-            text_signature: None,
-            thinking: None,
-            thinking_signature: None,
-            opaque: false,
-            id: None,
-            name: None,
-            arguments: None,
-            broken_arguments: None,
-            thought_signature: None,
-            data: None,
-            mime_type: None,
-        }
-    }
+fn tool_result(text: &str) -> serde_json::Result<ToolResultEntry> {
+    let raw: RawToolResult<'_> = serde_json::from_str(text)?;
+    let texts = each_block(raw.content, |kind, block| match kind {
+        "text" => serde_json::from_str(block).map(|RawText { text, .. }| Some(text)),
+        _ => Ok(None),
+    })?;
+    Ok(ToolResultEntry {
+        call_id: raw.tool_call_id,
+        tool: raw.tool_name,
+        text: texts.concat(),
+        details: raw.details,
+        is_error: raw.is_error,
+        timestamp: raw.timestamp,
+    })
 }
 
-fn user_parts(content: Option<&RawValue>) -> serde_json::Result<Vec<UserPart>> {
-    let part = |block: RawBlock<'_>| match &*block.r#type {
-        "text" => Some(UserPart::Text(block.text.unwrap_or_default())),
-        "image" => {
-            Some(UserPart::Media { mime: block.mime_type.unwrap_or_default(), data: block.data.unwrap_or_default() })
+/// What `read` makes of each block of a content, given its type and itself; a string is one text block.
+fn each_block<T>(
+    content: Option<&RawValue>,
+    read: impl Fn(&str, &str) -> serde_json::Result<Option<T>>,
+) -> serde_json::Result<Vec<T>> {
+    let content = match content.map(RawValue::get) {
+        None | Some("null") => return Ok(Vec::new()),
+        Some(text) if text.starts_with('"') => {
+            let block = format!("{{\"text\":{text}}}");
+            return Ok(read("text", &block)?.into_iter().collect());
         }
-        _ => None,
+        Some(content) => content,
     };
-    Ok(blocks(content)?.into_iter().filter_map(part).collect())
+    let blocks: Vec<&RawValue> = serde_json::from_str(content)?;
+    let read = |block: &RawValue| {
+        let Kind { r#type } = serde_json::from_str(block.get())?;
+        read(&r#type, block.get())
+    };
+    blocks.into_iter().filter_map(|block| read(block).transpose()).collect()
 }
 
-fn assistant_block(block: RawBlock<'_>) -> Option<AssistantBlock> {
-    match &*block.r#type {
-        "text" => Some(AssistantBlock::Text { text: block.text.unwrap_or_default(), signature: block.text_signature }),
-        "thinking" => Some(match block.thinking_signature {
-            Some(signature) if block.opaque => AssistantBlock::Opaque { signature },
-            signature => AssistantBlock::Thinking { text: block.thinking.unwrap_or_default(), signature },
-        }),
-        "toolCall" => Some(AssistantBlock::Call(Call {
-            id: block.id.unwrap_or_default(),
-            name: block.name.unwrap_or_default(),
-            arguments: block.arguments.unwrap_or_else(empty_object),
-            broken: block.broken_arguments,
-            signature: block.thought_signature,
-        })),
+fn user_part(kind: &str, block: &str) -> serde_json::Result<Option<UserPart>> {
+    Ok(match kind {
+        "text" => Some(UserPart::Text(serde_json::from_str::<RawText>(block)?.text)),
+        "image" => {
+            let RawImage { data, mime_type: mime } = serde_json::from_str(block)?;
+            Some(UserPart::Media { mime, data })
+        }
         _ => None,
-    }
+    })
+}
+
+fn assistant_block(kind: &str, block: &str) -> serde_json::Result<Option<AssistantBlock>> {
+    Ok(match kind {
+        "text" => {
+            let RawText { text, text_signature: signature } = serde_json::from_str(block)?;
+            Some(AssistantBlock::Text { text, signature })
+        }
+        "thinking" => Some(match serde_json::from_str(block)? {
+            RawThinking { thinking_signature: Some(signature), opaque: true, .. } => {
+                AssistantBlock::Opaque { signature }
+            }
+            RawThinking { thinking: text, thinking_signature: signature, .. } => {
+                AssistantBlock::Thinking { text, signature }
+            }
+        }),
+        "toolCall" => {
+            let raw: RawCall = serde_json::from_str(block)?;
+            Some(AssistantBlock::Call(Call {
+                id: raw.id,
+                name: raw.name,
+                arguments: raw.arguments,
+                broken: raw.broken_arguments,
+                signature: raw.thought_signature,
+            }))
+        }
+        _ => None,
+    })
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead as _, BufReader, Read};
 
 use super::SCHEMA;
 use super::entry::{Entry, Header, Line};
+use crate::base::text::prefix;
 
 /// No line that flux writes is longer: the input of a run is far below it unless `--max-input` is raised.
 const LONGEST_LINE: usize = 256 << 20;
@@ -28,6 +29,16 @@ pub struct LineText<'a> {
     pub number: u64,
     /// The line without its line break.
     pub text: &'a str,
+}
+
+impl LineText<'_> {
+    /// What the line says.
+    ///
+    /// # Errors
+    /// It is not JSON, or not what a line of its kind is.
+    pub fn parse(self) -> Result<Line, Fault> {
+        Line::parse(self.text, self.number).map_err(|error| Fault { line: self.number, kind: malformed(&error) })
+    }
 }
 
 /// Why a line cannot be read.
@@ -169,16 +180,15 @@ impl<R: Read> Iterator for Reader<R> {
     type Item = Result<Line, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        Some(self.next_text()?.and_then(|LineText { number, text }| {
-            Line::parse(text, number).map_err(|error| Fault { line: number, kind: malformed(&error) })
-        }))
+        Some(self.next_text()?.and_then(LineText::parse))
     }
 }
 
-/// Without the position, which counts from the beginning of a part of the line.
+/// Without the position, which counts from the beginning of a part of the line, and without the whole of a value.
 fn malformed(error: &serde_json::Error) -> FaultKind {
     let text = error.to_string();
-    FaultKind::Malformed(text.split(" at line ").next().unwrap_or_default().to_owned())
+    let why = text.rsplit_once(" at line ").map_or(&*text, |(why, _)| why);
+    FaultKind::Malformed(prefix(why, 200).to_owned())
 }
 
 #[cfg(test)]

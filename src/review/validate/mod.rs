@@ -14,7 +14,7 @@ use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::text;
 use crate::base::tty::Terminals;
 use crate::cli::transcript::Files;
-use crate::transcript::{Fault, JSON_SCHEMA, Line, LineText};
+use crate::transcript::{Fault, JSON_SCHEMA, LineText};
 
 use rules::Rules;
 
@@ -76,6 +76,7 @@ fn one(line: LineText<'_>, validator: &Validator, rules: &mut Rules, problems: &
         Ok(value) => value,
         Err(error) => return problems.add(line.number, &format!("not JSON: {error}")),
     };
+    let before = problems.count;
     for error in validator.iter_errors(&value) {
         // Masked: the value may be long, and is nothing to print.
         let (at, why) = (error.instance_path().to_string(), error.masked().to_string());
@@ -83,10 +84,10 @@ fn one(line: LineText<'_>, validator: &Validator, rules: &mut Rules, problems: &
         problems.add(line.number, &format!("{at}{why}"))?;
     }
     drop(value);
-    match Line::parse(line.text, line.number) {
+    match line.parse() {
         Ok(line) => rules.line(&line, problems),
         // The schema has said what is wrong.
-        Err(_) if problems.count > 0 => Ok(()),
-        Err(error) => problems.add(line.number, &error.to_string()),
+        Err(_) if problems.count > before => Ok(()),
+        Err(fault) => problems.add(fault.line, &fault.to_string()),
     }
 }
