@@ -1,5 +1,5 @@
-//! The manual is run: every command that README.md and `flux ask --help` show works as it stands there, against a
-//! scripted server in place of the services.
+//! The manual is run: every command that README.md and the help show works as it stands there, against a scripted
+//! server in place of the services.
 //!
 //! If one of these fails, a newcomer's first try fails.
 
@@ -129,15 +129,22 @@ fn every_command_in_the_readme_works() {
     run_all(&lines);
 }
 
+/// What a command says of itself.
+fn help(words: &[&str]) -> String {
+    let output = Command::new(binary()).args(words).arg("--help").output().expect("flux");
+    String::from_utf8(output.stdout).expect("text")
+}
+
 #[test]
 fn every_example_in_the_help_works() {
-    let output = Command::new(binary()).args(["ask", "--help"]).output().expect("flux");
-    let help = String::from_utf8(output.stdout).expect("text");
-    let (_, examples) = help.split_once("Examples:\n").expect("examples");
-    let lines: Vec<String> =
-        examples.lines().take_while(|line| !line.is_empty()).map(|line| line.trim().to_owned()).collect();
-    assert!(lines.len() >= 4, "{lines:?}");
-    run_all(&lines);
+    for command in ["ask", "transcript"] {
+        let help = help(&[command]);
+        let (_, examples) = help.split_once("Examples:\n").expect("examples");
+        let lines: Vec<String> =
+            examples.lines().take_while(|line| !line.is_empty()).map(|line| line.trim().to_owned()).collect();
+        assert!(lines.len() >= 4, "{lines:?}");
+        run_all(&lines);
+    }
 }
 
 #[test]
@@ -150,11 +157,12 @@ fn the_readme_begins_with_its_two_commands() {
 
 #[test]
 fn every_flag_in_the_readme_exists() {
-    let output = Command::new(binary()).args(["ask", "--help"]).output().expect("flux");
-    let help = String::from_utf8(output.stdout).expect("text");
+    let commands: [&[&str]; 4] =
+        [&["ask"], &["transcript", "show"], &["transcript", "stats"], &["transcript", "export"]];
+    let help: String = commands.iter().map(|words| help(words)).collect();
     let readme = readme();
     let flags = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| word.starts_with("--"));
-    let foreign = ["--path", "--test"];
+    let foreign = ["--path", "--test", "--export"];
     for flag in flags.filter(|flag| flag.bytes().any(|b| b.is_ascii_alphabetic()) && !foreign.contains(flag)) {
         assert!(help.contains(flag), "{flag} is in README.md, but not in --help");
     }

@@ -9,11 +9,11 @@ Examples:
   flux ask --transcript run.jsonl 'What is in README.md?'
   flux transcript show run.jsonl
   flux ask --jsonl 'What is in README.md?' | flux transcript show
-  flux transcript validate run.jsonl
+  flux transcript validate run.jsonl && echo valid
   flux transcript stats *.jsonl
   flux transcript stats --json *.jsonl | jq .cost_usd
-  flux transcript export --to openai run.jsonl > train.jsonl
   flux transcript report *.jsonl > report.html
+  flux transcript export --to openai run.jsonl > train.jsonl
 
 Without FILE, and for '-', the transcript comes from stdin. All read as they go: the size of a
 transcript does not matter. A file that is no transcript is exit 65, one that cannot be read 66;
