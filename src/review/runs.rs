@@ -53,8 +53,9 @@ pub(super) fn each<R: Run<S>, S>(source: Source, shared: &mut S) -> Result<()> {
         }
         let at = match open.iter().position(|open| open.id == line.place.run) {
             Some(at) => at,
-            // A run begins with a line that has none before it; others are strays of a run that has ended.
-            None if line.place.parent.is_some() => return Ok(()),
+            // A run begins with its context, or with a line that has none before it, if it failed before that.
+            // Others are strays of a run that has ended.
+            None if line.place.parent.is_some() && !matches!(line.entry, Entry::Context(_)) => return Ok(()),
             None => {
                 make_room(&mut open, shared)?;
                 let start = Start { file: &file, session: &session, run: &line.place.run, header };

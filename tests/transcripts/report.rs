@@ -140,9 +140,33 @@ fn a_hostile_transcript_runs_nothing_in_a_browser() {
     assert!(dump(&unguarded).contains("data-owned=\"1\""), "this test sees nothing");
 }
 
+#[test]
+fn search_leaves_what_holds_the_words_and_opens_it() {
+    let Some(chromium) = chromium() else { return say("skipped: search_leaves_what_holds_the_words needs chromium") };
+    let (place, path) = recorded(Api::Chat);
+    // A person's typing, for which the policy has to go.
+    let typed = "<script>const i=document.querySelector('input');i.value='ALPHA &';i.dispatchEvent(new Event('input'))</script>";
+    let page = page(&place, &[&path])
+        .replace("Content-Security-Policy", "X-Nothing")
+        .replace("</body>", &format!("{typed}</body>"));
+    let file = place.here("page.html");
+    std::fs::write(&file, page).expect("a page");
+    let shown = dom(&chromium, &file, &place.path("browser"));
+    let articles: Vec<&str> = shown.split("<article ").skip(1).collect();
+    let left: Vec<&&str> = articles
+        .iter()
+        .filter(|article| !article.split('>').next().is_some_and(|tag| tag.contains("hidden")))
+        .collect();
+    assert!(left.len() == 2 && articles.len() > 8, "{} of {}", left.len(), articles.len());
+    assert!(left.iter().all(|article| article.contains("alpha &amp;")), "{left:?}");
+    assert!(left[1].contains("<details open"), "{}", left[1]);
+    assert!(shown.contains("id=\"run-2\" hidden"), "a run without a hit stays");
+}
+
 fn dom(chromium: &Path, file: &Path, profile: &Path) -> String {
     let output = Command::new(chromium)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--dump-dom"])
+        .args(["--virtual-time-budget=2000"])
         .arg(format!("--user-data-dir={}", profile.display()))
         .arg(format!("file://{}", file.display()))
         .output()
