@@ -4,6 +4,8 @@
 //! only together with its result ([`Exchange`]), so a history with an unanswered call cannot be written down.
 
 mod conversation;
+pub mod estimate;
+pub mod prune;
 mod unique;
 
 use std::borrow::Cow;
@@ -16,11 +18,16 @@ pub use conversation::{Conversation, Entry};
 /// ([`Origin`]) and to nobody else. Only the wire that made it knows what is in it.
 pub type Seal = Box<RawValue>;
 
+/// The id of a line in the transcript.
+pub type LineId = String;
+
 /// What the user says in one message: text, images, documents, in the order given.
 #[derive(Debug, Clone, Default)]
 pub struct UserMessage {
     /// Neighbouring [`Part::Text`]s are one text without a separator (kept apart so that a large input is never copied).
     pub parts: Vec<Part>,
+    /// Its lines in the transcript, where there is one.
+    pub lines: Vec<LineId>,
 }
 
 /// One part of a user message.
@@ -98,6 +105,10 @@ pub struct Detail {
     pub denied: Option<String>,
     /// What a call has changed, as a unified diff.
     pub diff: Option<String>,
+    /// The call has changed something.
+    pub changed: bool,
+    /// Its line in the transcript, where there is one.
+    pub line: Option<LineId>,
 }
 
 /// A tool call together with its result: the only way in which a conversation holds either.
@@ -235,6 +246,8 @@ pub struct Turn<T> {
     pub response_model: Option<String>,
     /// Sorted, without repeats.
     pub warnings: Vec<Warning>,
+    /// Its lines in the transcript, where there is one: more than one if it paused.
+    pub lines: Vec<LineId>,
 }
 
 /// What the model just said.
@@ -276,6 +289,7 @@ impl Reply {
             response_id: self.response_id,
             response_model: self.response_model,
             warnings: self.warnings,
+            lines: self.lines,
         }
     }
 }
@@ -354,7 +368,7 @@ impl UserMessage {
     /// A message of one text.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
-        Self { parts: vec![Part::Text(text.into())] }
+        Self { parts: vec![Part::Text(text.into())], lines: Vec::new() }
     }
 
     /// True if every part is text.
@@ -363,3 +377,6 @@ impl UserMessage {
         self.parts.iter().all(|p| matches!(p, Part::Text(_)))
     }
 }
+
+#[cfg(test)]
+mod prune_test;

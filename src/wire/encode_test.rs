@@ -20,6 +20,7 @@ fn turn(blocks: Vec<Block<Exchange>>, stop: StopReason) -> Turn<Exchange> {
         response_id: None,
         response_model: None,
         warnings: Vec::new(),
+        lines: Vec::new(),
     }
 }
 
@@ -38,7 +39,7 @@ fn conversation() -> Conversation {
     let paper = Media { mime: "application/pdf", name: "b.pdf".to_owned(), base64: "JVBE".to_owned() };
     let texts = ["Look", " at\n", "\"this\""].map(|text| Part::Text(text.to_owned()));
     let parts = [Part::Media(image), Part::Media(paper)].into_iter().chain(texts).collect();
-    let mut conversation = Conversation::new(UserMessage { parts });
+    let mut conversation = Conversation::new(UserMessage { parts, ..UserMessage::default() });
     let blocks = vec![
         Block::Reasoning(Sealed { text: "hm".to_owned(), seal: None }),
         text("Listing."),

@@ -164,6 +164,11 @@ pub trait Wire: Sync {
     /// Writes what follows the last entry (whose trailing comma is gone).
     fn close(&self, head: &RequestHead<'_>, out: &mut Vec<u8>);
 
+    /// Whether reasoning can go back only behind the very messages that it came after.
+    fn binds_reasoning(&self) -> bool {
+        false
+    }
+
     /// A decoder for one reply.
     fn decoder(&self, head: &RequestHead<'_>) -> Box<dyn Decoder>;
 }

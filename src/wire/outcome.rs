@@ -44,6 +44,7 @@ pub(super) fn blank(origin: Origin) -> Reply {
         response_id: None,
         response_model: None,
         warnings: Vec::new(),
+        lines: Vec::new(),
     }
 }
 

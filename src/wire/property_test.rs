@@ -10,6 +10,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::testing::{head, quirks};
 use super::{EchoReasoning, Quirks, RequestBody, RequestHead, ToolChoice, WIRES, Wire, encode, json};
+use crate::chat::prune::{Goal, prune};
 use crate::chat::{
     Arguments, Block, Conversation, Entry, Exchange, Media, Origin, Part, Sealed, StopReason, ToolCall, ToolResult,
     ToolSpec, Turn, UserMessage,
@@ -46,7 +47,7 @@ fn user(seeds: Vec<Seed>) -> UserMessage {
         }),
         _ => Part::Text(text),
     });
-    UserMessage { parts: parts.collect() }
+    UserMessage { parts: parts.collect(), lines: Vec::new() }
 }
 
 /// Seals as the decoders of that wire make them.
@@ -123,6 +124,7 @@ fn apply(conversation: &mut Conversation, step: Step, number: &mut usize) {
         response_id: None,
         response_model: None,
         warnings: Vec::new(),
+        lines: Vec::new(),
     });
 }
 
@@ -300,6 +302,30 @@ proptest! {
                 for step in steps.clone() {
                     apply(&mut conversation, step, &mut number);
                     check(*wire, &head, &conversation);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pruned_requests_keep_the_rules(steps in steps(), budget in 300_u64..3_000) {
+        let tools = tools();
+        for wire in WIRES {
+            for quirks in all_quirks() {
+                let head = RequestHead { tools: &tools, ..head(&quirks) };
+                let (mut conversation, mut number) = (Conversation::new(UserMessage::text("the task")), 0);
+                for step in steps.clone() {
+                    apply(&mut conversation, step, &mut number);
+                    let goal = Goal { fixed: 300, budget, binds_reasoning: wire.binds_reasoning() };
+                    let done = prune(&mut conversation, goal, &mut |entry| {
+                        let mut bytes = Vec::new();
+                        wire.entry(&head, entry, &mut bytes);
+                        bytes.len() as u64
+                    });
+                    check(*wire, &head, &conversation);
+                    let body = String::from_utf8(encode(*wire, &head, &conversation)).unwrap();
+                    prop_assert!(body.contains("the task"));
+                    prop_assert!(!done.changed || wire.name() != "anthropic" || !body.contains("\"signature\""));
                 }
             }
         }

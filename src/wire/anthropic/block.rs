@@ -24,6 +24,8 @@ pub(super) struct Slot {
 enum Kind {
     Text,
     Thinking,
+    /// Thinking that only its author can read.
+    Redacted,
     Tool,
     Other,
 }
@@ -71,13 +73,14 @@ impl Slot {
         let kind = match word.as_deref() {
             Some("text") => Kind::Text,
             Some("thinking") => Kind::Thinking,
+            Some("redacted_thinking") => Kind::Redacted,
             Some("tool_use") => Kind::Tool,
             _ => Kind::Other,
         };
         let text = start.as_ref().and_then(|start| match kind {
             Kind::Text => start.text,
             Kind::Thinking => start.thinking,
-            Kind::Tool | Kind::Other => None,
+            Kind::Redacted | Kind::Tool | Kind::Other => None,
         });
         let text = text.and_then(json::string).unwrap_or_default().into_owned();
         let signature = start.and_then(|start| start.signature).and_then(json::string).map(Into::into);
@@ -133,6 +136,7 @@ impl Slot {
         match self.kind {
             Kind::Text => Some(Block::Text(Sealed { seal: self.text_seal(), text: self.text })),
             Kind::Thinking => Some(Block::Reasoning(Sealed { seal: self.thinking_seal(), text: self.text })),
+            Kind::Redacted => Some(Block::Reasoning(Sealed { text: String::new(), seal: Some(self.start) })),
             Kind::Tool => Some(Block::Tool(self.call(reply, at))),
             Kind::Other => self.start.get().starts_with('{').then(|| Block::Opaque(self.opaque())),
         }
@@ -192,6 +196,6 @@ fn show(kind: Kind, piece: &str, on: &mut dyn FnMut(Delta<'_>)) {
         _ if piece.is_empty() => {}
         Kind::Text => on(Delta::Text(piece)),
         Kind::Thinking => on(Delta::Reasoning(piece)),
-        Kind::Tool | Kind::Other => {}
+        Kind::Redacted | Kind::Tool | Kind::Other => {}
     }
 }

@@ -51,6 +51,11 @@ impl Wire for Anthropic {
         super::encode::close(head, r#"{"type":"none"}"#, out);
     }
 
+    fn binds_reasoning(&self) -> bool {
+        // Newer models refuse a thinking block behind a history that has been shortened.
+        true
+    }
+
     fn decoder(&self, head: &RequestHead<'_>) -> Box<dyn Decoder> {
         let origin = Origin { wire: NAME, provider: head.provider.to_owned(), model: head.model.to_owned() };
         Box::new(decode::MessageDecoder::new(origin))

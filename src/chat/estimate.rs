@@ -1,0 +1,113 @@
+//! How many tokens a request has before the server has counted them. Everything here is an estimate and is named so;
+//! what the server reported is [`Usage`](super::Usage).
+
+use super::{Entry, Media, Part};
+
+/// Tokens of 1024 bytes before anything is known: four bytes a token.
+const USUAL: u64 = 256;
+/// What a server's counts can make of that: between six and a half bytes a token and one.
+const LEAST: u64 = 160;
+const MOST: u64 = 1024;
+/// What an image costs with most models.
+const IMAGE: u64 = 1600;
+/// A document costs at least a page, and a token for so many bytes of its base64.
+const PAGE: u64 = 2000;
+const DOCUMENT_BYTES: u64 = 40;
+
+/// Turns the weight of a request into tokens, by what the server said of earlier ones.
+#[derive(Debug, Clone, Copy)]
+pub struct Estimator {
+    /// Tokens of 1024 bytes.
+    rate: u64,
+    /// Tokens that the weight does not explain: what the server adds, attachments that cost more than was thought.
+    constant: u64,
+}
+
+impl Default for Estimator {
+    fn default() -> Self {
+        Self { rate: USUAL, constant: 0 }
+    }
+}
+
+impl Estimator {
+    /// About how many tokens a request of that weight has.
+    #[must_use]
+    pub fn tokens(&self, weight: u64) -> u64 {
+        weight.saturating_mul(self.rate).div_ceil(1024).saturating_add(self.constant)
+    }
+
+    /// About what a request of that many tokens may weigh.
+    #[must_use]
+    pub fn weight(&self, tokens: u64) -> u64 {
+        tokens.saturating_sub(self.constant).saturating_mul(1024) / self.rate
+    }
+
+    /// Takes what the server counted for a request of that weight.
+    pub fn learn(&mut self, weight: u64, tokens: u64) {
+        if weight == 0 || tokens == 0 {
+            return;
+        }
+        // Some servers report only what no cache has served: such a count says little about the rate.
+        self.rate = (tokens.saturating_mul(1024) / weight).clamp(LEAST, MOST);
+        self.constant = tokens.saturating_sub(weight.saturating_mul(self.rate).div_ceil(1024));
+    }
+}
+
+/// What an entry weighs, of which a wire writes so many bytes: attachments count by what they cost a model, not by
+/// the length of their base64.
+#[must_use]
+pub fn weight(entry: &Entry, bytes: u64) -> u64 {
+    let message = match entry {
+        Entry::User(message) => Some(message),
+        Entry::Step { note, .. } => note.as_ref(),
+    };
+    let parts = message.into_iter().flat_map(|message| &message.parts);
+    let media = parts.filter_map(|part| if let Part::Media(media) = part { Some(media) } else { None });
+    media.fold(bytes, |weight, media| {
+        weight.saturating_sub(media.base64.len() as u64).saturating_add(cost(media).saturating_mul(1024) / USUAL)
+    })
+}
+
+/// About how many tokens an attachment costs.
+fn cost(media: &Media) -> u64 {
+    if media.mime == "application/pdf" { PAGE.max(media.base64.len() as u64 / DOCUMENT_BYTES) } else { IMAGE }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::UserMessage;
+
+    #[test]
+    fn a_report_corrects_what_follows() {
+        let mut estimator = Estimator::default();
+        assert_eq!(estimator.tokens(4096), 1024);
+        estimator.learn(4000, 2000);
+        assert_eq!((estimator.tokens(4000), estimator.tokens(8000)), (2000, 4000));
+        assert!(estimator.tokens(estimator.weight(3000)) <= 3000);
+    }
+
+    #[test]
+    fn odd_reports_do_not_lead_astray() {
+        let mut estimator = Estimator::default();
+        estimator.learn(8000, 5);
+        assert!(estimator.tokens(8000) >= 1000, "a server that counts only what was not cached");
+        estimator.learn(8000, 20_000);
+        assert_eq!(estimator.tokens(8000), 20_000, "a long prompt of the server's own stays what it is");
+        assert_eq!(estimator.tokens(8100), 20_100);
+        let before = estimator;
+        estimator.learn(0, 7);
+        estimator.learn(7, 0);
+        assert_eq!(estimator.tokens(100), before.tokens(100));
+    }
+
+    #[test]
+    fn attachments_do_not_count_as_text() {
+        let media = |mime, length| Media { mime, name: String::new(), base64: "A".repeat(length) };
+        let entry = |media| Entry::User(UserMessage { parts: vec![Part::Media(media)], ..UserMessage::default() });
+        let image = weight(&entry(media("image/png", 4_000_000)), 4_000_100);
+        assert_eq!(image, 100 + 4 * IMAGE);
+        let paper = weight(&entry(media("application/pdf", 4_000_000)), 4_000_100);
+        assert_eq!(paper, 100 + 4 * 100_000);
+    }
+}
