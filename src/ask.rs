@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use serde_json::json;
 use signal_hook::consts::SIGPIPE;
 
-use crate::agent::{Agent, Denials, Limits, Totals};
+use crate::agent::{Agent, Budget, Denials, Limits, Totals};
 use crate::base::clock;
 use crate::base::env;
 use crate::base::exit::Exit;
@@ -195,17 +195,18 @@ impl Run {
         Ok(())
     }
 
-    fn ask(&mut self, chosen: &Chosen, opening: Opening, built: Built, stop: &Stopper) -> Result<String> {
+    fn ask(&mut self, chosen: &Chosen, mut opening: Opening, built: Built, stop: &Stopper) -> Result<String> {
         let toolbox = built.toolbox.with_cap(chosen.result_cap());
         let system = prompt::system(&self.settings, &opening.system, toolbox.specs());
         let head = chosen.head(&self.settings.model, &system, toolbox.specs());
-        context::record(&mut self.sinks.recorder, &self.settings, &head, &opening, built.sandbox.as_deref())?;
+        context::record(&mut self.sinks.recorder, &self.settings, &head, &mut opening, built.sandbox.as_deref())?;
         let client = chosen.client(&self.settings, stop)?;
         let limits = self.limits(chosen)?;
         let conversation = Conversation::new(opening.message);
         let mut agent = Agent {
             client,
             wire: chosen.wire,
+            budget: Budget::new(chosen.window, head.max_tokens),
             head,
             model: chosen.model,
             free: chosen.is_free(),
@@ -300,7 +301,7 @@ impl Run {
             turns: totals.turns,
             tool_calls: totals.tool_calls,
             retries: totals.retries,
-            prunes: 0,
+            prunes: totals.prunes,
             duration_ms: clock::millis_since(self.start),
             usage: UsageLine::new(&totals.usage, totals.cost),
             cost_usd: totals.cost.map(|cost| cost.total()),

@@ -21,7 +21,7 @@ pub fn record(
     recorder: &mut Recorder,
     settings: &Settings,
     head: &RequestHead<'_>,
-    opening: &Opening,
+    opening: &mut Opening,
     sandbox: Option<&Sandbox>,
 ) -> Result<()> {
     let cwd = env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
@@ -37,7 +37,8 @@ pub fn record(
         sandbox: sandbox.map_or_else(|| json!({}), confinement),
         inputs: &opening.inputs,
     })?;
-    recorder.user(&opening.message)
+    opening.message.lines.extend(recorder.user(&opening.message)?);
+    Ok(())
 }
 
 fn params(head: &RequestHead<'_>) -> Value {

@@ -1,16 +1,17 @@
 //! Hands every fact of a run to those who want it: the transcript, the answer's stream, the lines on stderr.
 
-use crate::agent::Observer;
+use crate::agent::{Observer, Sending};
 use crate::base::failure::Result;
 use crate::base::secret::Redactor;
 use crate::base::text;
-use crate::chat::{Conversation, Entry, Part, Reply, ToolCall, ToolResult};
+use crate::chat::{Conversation, Entry, LineId, Part, Reply, ToolCall, ToolResult};
 use crate::cli::args::Format;
 use crate::cli::model::Chosen;
 use crate::cli::settings::OutputSettings;
 use crate::client::Listener;
 use crate::report::{Answer, Messages};
 use crate::transcript::Recorder;
+use crate::transcript::entry::Prune;
 use crate::wire::{ApiError, Attempt, Cost, Delta};
 
 /// All receivers of a run's facts.
@@ -136,10 +137,11 @@ impl Listener for Sinks {
         };
         let number = if attempt.attempt > 1 { format!(" attempt {}", attempt.attempt) } else { String::new() };
         self.messages.verbose(format!(
-            "turn {}{number}: {} messages, {}, {how}, {} ms",
+            "turn {}{number}: {} messages, {}, about {} tokens, {how}, {} ms",
             attempt.turn,
             attempt.messages,
             text::bytes(attempt.bytes),
+            text::count(attempt.estimated_tokens),
             attempt.duration_ms
         ));
         if self.debug {
@@ -156,7 +158,8 @@ impl Listener for Sinks {
 }
 
 impl Observer for Sinks {
-    fn request(&mut self, turn: u64, conversation: &Conversation) -> Result<()> {
+    fn request(&mut self, sending: &Sending<'_>) -> Result<()> {
+        let Sending { turn, conversation, .. } = *sending;
         if self.writes_stdout {
             Answer::check()?;
         }
@@ -166,11 +169,31 @@ impl Observer for Sinks {
             self.messages.debug(format!("Continuing with {} messages in history", conversation.messages()));
             self.messages.debug(format!("Last message role: {role}"));
             self.messages.debug(format!("Last message content preview: {preview}"));
+            let (tokens, budget) = (sending.estimated_tokens, sending.budget);
+            self.messages.debug(format!("Tokens: about {tokens} (estimated), at most {budget} for a prompt"));
         }
         Ok(())
     }
 
-    fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<()> {
+    fn prune(&mut self, prune: &Prune) -> Result<()> {
+        let line = format!(
+            "history pruned ({}): {} to {} messages, about {} to {} tokens, {} lines removed, {} results shortened",
+            prune.reason,
+            prune.messages_before,
+            prune.messages_after,
+            text::count(prune.tokens_before),
+            text::count(prune.tokens_after),
+            prune.removed.len(),
+            prune.shrunk.len(),
+        );
+        self.messages.verbose(&line);
+        if self.debug {
+            self.messages.debug(line);
+        }
+        self.recorder.prune(prune)
+    }
+
+    fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<Option<LineId>> {
         if self.stream {
             self.answer.end_turn(&reply.text())?;
         }
@@ -181,7 +204,7 @@ impl Observer for Sinks {
         self.messages.status(format!("{} {}", call.name, text::prefix(call.arguments.replay(), 60)));
     }
 
-    fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<()> {
+    fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<Option<LineId>> {
         let how = result.detail.code.unwrap_or("ok");
         let arguments = text::prefix(call.arguments.replay(), 100);
         let size = text::bytes(result.detail.bytes);

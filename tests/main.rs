@@ -18,6 +18,7 @@
 )]
 
 mod config;
+mod context;
 mod edits;
 mod exit_codes;
 mod faults;

@@ -38,21 +38,21 @@ impl Agent<'_> {
                 observer.tool(call);
             }
             let answers = self.run_batch(batch, repeats);
-            for (call, result) in batch.iter().zip(&answers) {
-                repeats.note(call, result, self.toolbox);
-                self.count(result);
-                observer.tool_result(call, result)?;
+            for (call, mut result) in batch.iter().zip(answers) {
+                repeats.note(call, &result, self.toolbox);
+                self.count(&result);
+                result.detail.line = observer.tool_result(call, &result)?;
+                results.push(result);
             }
-            results.extend(answers);
             if self.denials.are_too_many() {
                 break;
             }
         }
         let denied = self.denials.failure();
         for call in &calls[results.len()..] {
-            let result = if denied.is_some() { after_denial() } else { beyond(ending.is_some()) };
+            let mut result = if denied.is_some() { after_denial() } else { beyond(ending.is_some()) };
             self.count(&result);
-            observer.tool_result(call, &result)?;
+            result.detail.line = observer.tool_result(call, &result)?;
             results.push(result);
         }
         match (self.stop.stopped(), denied, ending) {
@@ -62,13 +62,19 @@ impl Agent<'_> {
         }
     }
 
-    /// Records that the calls of a turn which did not end in tool use were not run.
-    pub(super) fn answer_without_running(&mut self, reply: &Reply, observer: &mut dyn Observer) -> Result<()> {
-        for (call, result) in reply.tools().zip(not_run(reply)) {
+    /// Answers the calls of a turn which did not end in tool use: they must not run.
+    pub(super) fn answer_without_running(
+        &mut self,
+        reply: &Reply,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<ToolResult>> {
+        let answer = |call| {
+            let mut result = ToolResult::error("not_run", "not run: the turn did not end in a request for tools");
             self.count(&result);
-            observer.tool_result(call, &result)?;
-        }
-        Ok(())
+            result.detail.line = observer.tool_result(call, &result)?;
+            Ok(result)
+        };
+        reply.tools().map(answer).collect()
     }
 
     /// Gives a call whose id another call has a new one.
@@ -141,12 +147,6 @@ impl Agent<'_> {
     }
 }
 
-/// The results of a turn whose calls must not run.
-pub(super) fn not_run(reply: &Reply) -> Vec<ToolResult> {
-    let result = || ToolResult::error("not_run", "not run: the turn did not end in a request for tools");
-    reply.tools().map(|_| result()).collect()
-}
-
 type Slot = Mutex<Option<ToolResult>>;
 
 fn take<'a>(next: &AtomicUsize, calls: &'a [&'a ToolCall], slots: &'a [Slot]) -> Option<(&'a ToolCall, &'a Slot)> {
@@ -161,6 +161,7 @@ fn timed(toolbox: &Toolbox, call: &ToolCall, redactor: &Redactor, stop: &(dyn Fn
         result.text = clean;
     }
     result.detail.duration_ms = clock::millis_since(start);
+    result.detail.changed = !result.is_error && !toolbox.is_read_only(call);
     result
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Agent;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
-use crate::chat::{Conversation, Usage};
+use crate::chat::Usage;
 use crate::wire::cost;
 
 /// When to stop; `None` is no limit.
@@ -24,8 +24,8 @@ pub struct Limits {
 }
 
 impl Agent<'_> {
-    /// Fails if the next request would go over a limit.
-    pub(super) fn check_limits(&mut self, conversation: &Conversation) -> Result<()> {
+    /// Fails if a limit is reached.
+    pub(super) fn check_limits(&self) -> Result<()> {
         if let Some(stop) = self.stop.stopped() {
             return Err(stop.into());
         }
@@ -36,14 +36,13 @@ impl Agent<'_> {
         if self.limits.run_tokens.is_some_and(|most| used >= most) {
             return Err(reached(&format!("{used} tokens"), "--max-run-tokens"));
         }
-        self.check_cost(conversation)
+        Ok(())
     }
 
-    /// The cost so far and of the next request's input.
-    fn check_cost(&mut self, conversation: &Conversation) -> Result<()> {
+    /// Fails if the cost so far and of the next request's input would go over the limit.
+    pub(super) fn check_cost(&self) -> Result<()> {
         let (Some(most), Some(model), false) = (self.limits.cost, self.model, self.free) else { return Ok(()) };
-        let bytes = self.client.prepare(self.wire, &self.head, conversation);
-        let input = Usage { input: Some(bytes / 4), output: Some(0), ..Usage::default() };
+        let input = Usage { input: Some(self.budget.tokens()), output: Some(0), ..Usage::default() };
         let next = cost(model, &input).map_or(0.0, |cost| cost.total());
         let spent = match self.totals.cost {
             Some(cost) => cost.total(),

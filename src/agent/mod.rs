@@ -6,6 +6,7 @@ mod denials;
 mod limits;
 mod repeats;
 mod totals;
+mod window;
 
 use std::collections::HashSet;
 
@@ -13,16 +14,32 @@ use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 use crate::base::secret::Redactor;
 use crate::base::stop::Stopper;
-use crate::chat::{Conversation, Reply, StopReason, ToolCall, ToolResult, Usage};
-use crate::client::{Client, Failed, Listener};
+use crate::chat::{Conversation, LineId, Reply, StopReason, ToolCall, ToolResult, Usage};
+use crate::client::{Client, Failed, Listener, Question};
 use crate::tools::Toolbox;
+use crate::transcript::entry::Prune;
 use crate::wire::{ApiError, Attempt, Cost, Delta, Model, RequestHead, Wire, cost};
 
 pub use denials::{Denials, OnDeny};
 pub use limits::Limits;
 pub use totals::Totals;
+pub use window::{Budget, UNKNOWN_WINDOW};
 
 use repeats::Repeats;
+use window::is_too_long;
+
+/// What is about to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    /// The turn that it opens, from 1.
+    pub turn: u64,
+    /// What was said so far.
+    pub conversation: &'a Conversation,
+    /// About how many tokens that is.
+    pub estimated_tokens: u64,
+    /// The most tokens that it may be.
+    pub budget: u64,
+}
 
 /// What hears of everything that happens in a run.
 pub trait Observer: Listener {
@@ -30,22 +47,28 @@ pub trait Observer: Listener {
     ///
     /// # Errors
     /// Nobody could read the answer any more, so nothing more is to be spent on it.
-    fn request(&mut self, turn: u64, conversation: &Conversation) -> Result<()>;
+    fn request(&mut self, sending: &Sending<'_>) -> Result<()>;
 
-    /// A turn is complete; with an error it is what had arrived of one.
+    /// The history was shortened.
     ///
     /// # Errors
     /// It cannot be recorded.
-    fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<()>;
+    fn prune(&mut self, prune: &Prune) -> Result<()>;
+
+    /// A turn is complete; with an error it is what had arrived of one. Returns the id of its line in the transcript.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<Option<LineId>>;
 
     /// A tool call begins.
     fn tool(&mut self, call: &ToolCall);
 
-    /// A tool call has been answered.
+    /// A tool call has been answered. Returns the id of its line in the transcript.
     ///
     /// # Errors
     /// It cannot be recorded.
-    fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<()>;
+    fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<Option<LineId>>;
 }
 
 /// A run: a model behind a client, the tools it may use, and the limits.
@@ -64,6 +87,8 @@ pub struct Agent<'a> {
     pub toolbox: &'a Toolbox,
     /// When to stop.
     pub limits: Limits,
+    /// How long a prompt may be.
+    pub budget: Budget,
     /// What denied calls do to the run.
     pub denials: Denials,
     /// Stops the run from outside.
@@ -99,8 +124,10 @@ impl Agent<'_> {
         let mut pauses = 0;
         let mut before = String::new();
         loop {
-            self.check_limits(&conversation)?;
-            let reply = self.ask(&conversation, observer)?;
+            self.check_limits()?;
+            self.fit(&mut conversation, observer)?;
+            self.check_cost()?;
+            let reply = self.ask(&mut conversation, observer)?;
             match reply.stop {
                 StopReason::ToolUse => {
                     before.clear();
@@ -110,7 +137,7 @@ impl Agent<'_> {
                 StopReason::Pause if pauses < MOST_PAUSES => {
                     pauses += 1;
                     before.push_str(&reply.text());
-                    let results = calls::not_run(&reply);
+                    let results = self.answer_without_running(&reply, observer)?;
                     conversation.push(reply.resolve(results));
                 }
                 _ => return self.judge(&reply, before),
@@ -119,48 +146,74 @@ impl Agent<'_> {
     }
 
     /// One turn of the model.
-    fn ask(&mut self, conversation: &Conversation, observer: &mut dyn Observer) -> Result<Reply> {
-        let turn = self.totals.turns + 1;
-        observer.request(turn, conversation)?;
+    fn ask(&mut self, conversation: &mut Conversation, observer: &mut dyn Observer) -> Result<Reply> {
+        let mut attempts = 0;
+        let mut recovered = false;
+        loop {
+            match self.send(conversation, &mut attempts, observer)? {
+                Ok(mut reply) => {
+                    self.budget.learn(reply.usage.input);
+                    self.make_ids_unique(&mut reply);
+                    self.record(&mut reply, observer, None)?;
+                    self.totals.turns += 1;
+                    return Ok(reply);
+                }
+                Err(Failed::Api(error, partial)) if is_too_long(&error) => {
+                    let again = !recovered && partial.blocks.is_empty();
+                    if again && self.recover(conversation, &error, observer)? {
+                        recovered = true;
+                        continue;
+                    }
+                    self.record_partial(*partial, observer, &error)?;
+                    return Err(self.too_long(conversation, &error));
+                }
+                Err(Failed::Api(error, partial)) => {
+                    self.record_partial(*partial, observer, &error)?;
+                    return Err(Failure::from(&error));
+                }
+                Err(Failed::Stopped(stop, error, partial)) => {
+                    self.record_partial(*partial, observer, &error)?;
+                    return Err(stop.into());
+                }
+                Err(Failed::Sink(failure)) => return Err(failure),
+            }
+        }
+    }
+
+    /// Sends the conversation and counts what its attempts, after `attempts` earlier ones, have used.
+    fn send(
+        &mut self,
+        conversation: &Conversation,
+        attempts: &mut u32,
+        observer: &mut dyn Observer,
+    ) -> Result<Result<Reply, Failed>> {
+        let (turn, estimated_tokens) = (self.totals.turns + 1, self.budget.tokens());
+        observer.request(&Sending { turn, conversation, estimated_tokens, budget: self.budget.prompt() })?;
         let mut counted = Counted { observer, attempts: Vec::new() };
-        let result = self.client.respond(turn, self.wire, &self.head, conversation, &mut counted);
-        let attempts = counted.attempts;
-        self.totals.retries += attempts.len().saturating_sub(1) as u64;
-        for (usage, estimate) in &attempts {
+        let (wire, head) = (self.wire, &self.head);
+        let question = Question { turn, attempts: *attempts, wire, head, conversation, estimated_tokens };
+        let result = self.client.respond(&question, &mut counted);
+        for (usage, estimate) in &counted.attempts {
+            self.totals.retries += u64::from(*attempts > 0);
+            *attempts += 1;
             self.totals.add(usage, self.cost(usage), *estimate);
         }
-        match result {
-            Ok(mut reply) => {
-                self.make_ids_unique(&mut reply);
-                self.record(&reply, observer, None)?;
-                self.totals.turns += 1;
-                Ok(reply)
-            }
-            Err(Failed::Api(error, partial)) => {
-                self.record_partial(&partial, observer, &error)?;
-                Err(Failure::from(&error))
-            }
-            Err(Failed::Stopped(stop, error, partial)) => {
-                self.record_partial(&partial, observer, &error)?;
-                Err(stop.into())
-            }
-            Err(Failed::Sink(failure)) => Err(failure),
-        }
+        Ok(result)
     }
 
     /// What had arrived of a reply that failed, if anything.
-    fn record_partial(&mut self, partial: &Reply, observer: &mut dyn Observer, error: &ApiError) -> Result<()> {
+    fn record_partial(&mut self, mut partial: Reply, observer: &mut dyn Observer, error: &ApiError) -> Result<()> {
         if partial.blocks.is_empty() && partial.usage == Usage::default() {
             return Ok(());
         }
-        self.record(partial, observer, Some(error))
+        self.record(&mut partial, observer, Some(error))
     }
 
-    fn record(&mut self, reply: &Reply, observer: &mut dyn Observer, error: Option<&ApiError>) -> Result<()> {
+    fn record(&mut self, reply: &mut Reply, observer: &mut dyn Observer, error: Option<&ApiError>) -> Result<()> {
         self.last_text = reply.text();
         self.last_stop.clone_from(&reply.raw_stop);
-        observer.reply(reply, self.cost(&reply.usage), error)?;
-        if error.is_some() || reply.stop != StopReason::ToolUse {
+        reply.lines.extend(observer.reply(reply, self.cost(&reply.usage), error)?);
+        if error.is_some() || !matches!(reply.stop, StopReason::ToolUse | StopReason::Pause) {
             self.answer_without_running(reply, observer)?;
         }
         Ok(())

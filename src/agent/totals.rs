@@ -13,6 +13,8 @@ pub struct Totals {
     pub tool_calls: ToolCounts,
     /// Attempts beyond the first of each turn.
     pub retries: u64,
+    /// How often the history was shortened.
+    pub prunes: u64,
     /// Tokens as the server counted them.
     pub usage: Usage,
     /// Tokens for the limit: where the server did not count them, they are estimated.

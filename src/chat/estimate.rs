@@ -68,6 +68,12 @@ pub fn weight(entry: &Entry, bytes: u64) -> u64 {
     })
 }
 
+/// The same for a whole request of so many bytes.
+#[must_use]
+pub fn weight_of_all(entries: &[Entry], bytes: u64) -> u64 {
+    entries.iter().fold(bytes, |weight_so_far, entry| weight(entry, weight_so_far))
+}
+
 /// About how many tokens an attachment costs.
 fn cost(media: &Media) -> u64 {
     if media.mime == "application/pdf" { PAGE.max(media.base64.len() as u64 / DOCUMENT_BYTES) } else { IMAGE }

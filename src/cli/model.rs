@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::key;
 use super::local;
 use super::settings::{ModelSettings, Settings};
+use crate::agent::UNKNOWN_WINDOW;
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
@@ -20,8 +21,6 @@ use crate::wire::{self, Model, Provider, Quirks, RequestHead, ToolChoice, Wire, 
 
 use crate::client::Base;
 
-/// The window of a model of which nothing is known, for its output limit.
-const UNKNOWN_WINDOW: u64 = 32_768;
 const MOST_OUTPUT: u64 = 32_000;
 const SMALLEST_CAP: usize = 1 << 10;
 
@@ -322,8 +321,9 @@ impl Chosen {
     /// Bytes that a tool result keeps at its head and at its tail: less where the window is small.
     #[must_use]
     pub fn result_cap(&self) -> usize {
-        let eighth = self.window.unwrap_or(UNKNOWN_WINDOW) / 8;
-        usize::try_from(eighth * 4).unwrap_or(usize::MAX).clamp(SMALLEST_CAP, DEFAULT_CAP)
+        // Together an eighth of the window, so that the calls of a turn leave room for other turns.
+        let tokens = self.window.unwrap_or(UNKNOWN_WINDOW) / 16;
+        usize::try_from(tokens * 4).unwrap_or(usize::MAX).clamp(SMALLEST_CAP, DEFAULT_CAP)
     }
 
     /// The client for this choice.

@@ -46,6 +46,29 @@ pub enum Failed {
     Sink(Failure),
 }
 
+/// One question to the model.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The turn it opens, from 1.
+    pub turn: u64,
+    /// Attempts that this turn has had before.
+    pub attempts: u32,
+    /// The API that the server speaks.
+    pub wire: &'a dyn Wire,
+    /// Everything but the conversation.
+    pub head: &'a RequestHead<'a>,
+    /// What was said so far.
+    pub conversation: &'a Conversation,
+    /// About how many tokens that is.
+    pub estimated_tokens: u64,
+}
+
+impl std::fmt::Debug for Question<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Question").field("turn", &self.turn).field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
 /// What hears of a reply while it arrives.
 pub trait Listener {
     /// A piece of the reply. Returns true if a person or a pipe has been shown it, which rules out a retry.
@@ -91,29 +114,28 @@ impl Client {
         self.body.update(wire, head, conversation).len() as u64
     }
 
+    /// Has the whole body written anew: what was said has changed.
+    pub fn forget(&mut self) {
+        self.body.clear();
+    }
+
     /// Sends the conversation and returns the finished reply. Failures that a further attempt can mend are tried
     /// again, as long as nothing of the reply has been shown.
     ///
     /// # Errors
     /// See [`Failed`].
-    pub fn respond(
-        &mut self,
-        turn: u64,
-        wire: &dyn Wire,
-        head: &RequestHead<'_>,
-        conversation: &Conversation,
-        listener: &mut dyn Listener,
-    ) -> Result<Reply, Failed> {
+    pub fn respond(&mut self, question: &Question<'_>, listener: &mut dyn Listener) -> Result<Reply, Failed> {
+        let Question { wire, head, conversation, .. } = *question;
         let bytes = self.prepare(wire, head, conversation);
         let mut wait = Duration::ZERO;
         let mut number = 1;
         loop {
             self.settle_connection();
             let mut attempt = Attempt {
-                turn,
-                attempt: number,
+                turn: question.turn,
+                attempt: question.attempts + number,
                 messages: conversation.messages(),
-                estimated_tokens: bytes / 4,
+                estimated_tokens: question.estimated_tokens,
                 bytes,
                 wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 ..Attempt::default()

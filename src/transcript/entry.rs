@@ -4,8 +4,8 @@
 //! A line of an unknown kind is [`Entry::Unknown`], not an error. How strict a transcript should be is for
 //! `schema.json` to say.
 
-use serde::Deserialize;
 use serde::de::Deserializer;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -335,10 +335,12 @@ pub struct ResultDetails {
     pub denied: bool,
     /// What the call changed, as a unified diff.
     pub diff: Option<String>,
+    /// The call changed something.
+    pub changed: bool,
 }
 
-/// The history was shortened.
-#[derive(Debug, Clone, Default, Deserialize)]
+/// The history was shortened. The token counts are estimates.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Prune {
     /// `budget` or `overflow`.
@@ -358,6 +360,11 @@ pub struct Prune {
     /// Ids of what was shortened.
     #[serde(deserialize_with = "or_default")]
     pub shrunk: Vec<String>,
+    /// How many bytes of its text each of those keeps.
+    #[serde(deserialize_with = "or_default")]
+    pub kept_bytes: Vec<u64>,
+    /// Reasoning up to here is not sent any more.
+    pub reasoning_removed: bool,
 }
 
 /// The last line of a run.

@@ -2,6 +2,7 @@
 //! profiles it; what flux adds rides in `custom` lines and the `result` line.
 
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -214,7 +215,7 @@ enum ContentBlock<'a> {
     ToolCall {
         id: &'a str,
         name: &'a str,
-        arguments: Value,
+        arguments: Box<RawValue>,
         #[serde(skip_serializing_if = "Option::is_none")]
         broken_arguments: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -232,14 +233,22 @@ impl<'a> ContentBlock<'a> {
             Block::Opaque(seal) => Self::Thinking { thinking: "", thinking_signature: Some(seal.get()), opaque: true },
             Block::Tool(ToolCall { id, name, arguments, seal }) => {
                 let (arguments, broken_arguments) = match arguments {
-                    // Parsed, since the model's own text may hold line breaks.
-                    Arguments::Object(raw) => (serde_json::from_str(raw.get()).unwrap_or_default(), None),
-                    Arguments::Broken { text, .. } => (json!({}), Some(text.as_str())),
+                    Arguments::Object(raw) => (one_line(raw), None),
+                    Arguments::Broken { text, .. } => (super::entry::empty_object(), Some(text.as_str())),
                 };
                 let thought_signature = json_text(seal.as_ref());
                 Self::ToolCall { id, name, arguments, broken_arguments, thought_signature }
             }
         }
+    }
+}
+
+/// JSON as the model wrote it. Outside of strings line breaks are no more than blanks, and inside they cannot stand.
+fn one_line(raw: &RawValue) -> Box<RawValue> {
+    if raw.get().contains(['\n', '\r']) {
+        RawValue::from_string(raw.get().replace(['\n', '\r'], " ")).unwrap_or_else(|_| raw.to_owned())
+    } else {
+        raw.to_owned()
     }
 }
 
@@ -346,6 +355,9 @@ impl<'a> ToolResultMessage<'a> {
         }
         if detail.denied.is_some() {
             details["denied"] = true.into();
+        }
+        if detail.changed {
+            details["changed"] = true.into();
         }
         if let Some(diff) = &detail.diff {
             details["diff"] = diff.as_str().into();

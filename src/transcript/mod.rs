@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::base::clock;
 use crate::base::failure::{Failure, Result};
 use crate::base::secret::Redactor;
-use crate::chat::{Reply, ToolCall, ToolResult, UserMessage};
+use crate::chat::{LineId, Reply, ToolCall, ToolResult, UserMessage};
 use crate::wire::{ApiError, Attempt, Cost};
 
 pub use entry::{Entry, Line};
@@ -99,11 +99,11 @@ impl Recorder {
         self.custom("flux.context", context)
     }
 
-    /// The user's message, as it is sent.
+    /// The user's message, as it is sent. As for all messages the id of the line is returned, if there is one.
     ///
     /// # Errors
     /// A target cannot be written.
-    pub fn user(&mut self, message: &UserMessage) -> Result<()> {
+    pub fn user(&mut self, message: &UserMessage) -> Result<Option<LineId>> {
         self.message(&UserLine::new(message))
     }
 
@@ -118,11 +118,25 @@ impl Recorder {
         self.custom("flux.request", &lines::request(attempt, provider, model, base_url))
     }
 
+    /// The history was shortened.
+    ///
+    /// # Errors
+    /// A target cannot be written.
+    pub fn prune(&mut self, prune: &entry::Prune) -> Result<()> {
+        self.custom("flux.prune", prune)
+    }
+
     /// An assistant turn; with an error what had arrived of one.
     ///
     /// # Errors
     /// A target cannot be written.
-    pub fn reply(&mut self, reply: &Reply, api: &str, cost: Option<Cost>, error: Option<&ApiError>) -> Result<()> {
+    pub fn reply(
+        &mut self,
+        reply: &Reply,
+        api: &str,
+        cost: Option<Cost>,
+        error: Option<&ApiError>,
+    ) -> Result<Option<LineId>> {
         self.message(&AssistantMessage::new(reply, api, cost, error))
     }
 
@@ -130,7 +144,7 @@ impl Recorder {
     ///
     /// # Errors
     /// A target cannot be written.
-    pub fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<()> {
+    pub fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<Option<LineId>> {
         self.message(&ToolResultMessage::new(call, result))
     }
 
@@ -160,17 +174,17 @@ impl Recorder {
     }
 
     fn custom(&mut self, kind: &'static str, data: &impl Serialize) -> Result<()> {
-        self.write("custom", &Custom { custom_type: kind, data })
+        self.write("custom", &Custom { custom_type: kind, data }).map(drop)
     }
 
-    fn message(&mut self, message: &impl Serialize) -> Result<()> {
+    fn message(&mut self, message: &impl Serialize) -> Result<Option<LineId>> {
         self.write("message", &Message { message })
     }
 
     /// Writes a line to every target, also if one fails; the first failure is returned.
-    fn write(&mut self, kind: &'static str, body: &impl Serialize) -> Result<()> {
+    fn write(&mut self, kind: &'static str, body: &impl Serialize) -> Result<Option<LineId>> {
         if self.is_idle() {
-            return Ok(());
+            return Ok(None);
         }
         let header = self.header();
         let mut outcome = Ok(());
@@ -189,8 +203,8 @@ impl Recorder {
             outcome = outcome.and(target.write(&line));
         }
         self.seq += 1;
-        self.parent = Some(id);
-        outcome
+        self.parent = Some(id.clone());
+        outcome.map(|()| Some(id))
     }
 
     /// The first line of a file.

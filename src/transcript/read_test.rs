@@ -44,6 +44,7 @@ fn reply() -> Reply {
         response_id: Some("r1".into()),
         response_model: Some("m-2".into()),
         warnings: Vec::new(),
+        lines: Vec::new(),
     }
 }
 
@@ -63,7 +64,7 @@ fn record(recorder: &mut Recorder) {
     recorder.context(&context).unwrap();
     let media = Media { mime: "image/png", name: "x".into(), base64: "QUJD".into() };
     let parts = vec![Part::Text("a".into()), Part::Text("b".into()), Part::Media(media)];
-    recorder.user(&UserMessage { parts }).unwrap();
+    recorder.user(&UserMessage { parts, lines: Vec::new() }).unwrap();
     let error = ApiError::new(ErrorClass::Overloaded, "busy");
     let attempt = Attempt { turn: 1, attempt: 2, status: Some(503), error: Some(error), ..Attempt::default() };
     recorder.attempt(&attempt, "anthropic", "m", "http://x").unwrap();
@@ -176,7 +177,7 @@ fn check_assistant(turn: &Assistant) {
         (&**text, &**signature, &*turn.text()),
         ("Let me\nsee \u{1f600}", "{\"id\":\"msg\"}", "Let me\nsee \u{1f600}")
     );
-    assert_eq!((&*whole.id, whole.arguments.get(), &whole.broken), ("c1", "{\"paths\":[\"a\"],\"n\":1.5}", &None));
+    assert_eq!((&*whole.id, whole.arguments.get(), &whole.broken), ("c1", "{\"paths\":[\"a\"], \"n\":1.50}", &None));
     assert_eq!(whole.signature.as_deref(), Some("\"ts\""));
     assert_eq!((broken.arguments.get(), broken.broken.as_deref()), ("{}", Some("{broken")));
 }

@@ -34,6 +34,11 @@ impl RequestBody {
         &self.bytes
     }
 
+    /// Forgets the entries: they have changed and are written anew by the next update.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// How many bytes the next turn will not change.
     #[cfg(test)]
     pub(super) fn settled(&self) -> usize {

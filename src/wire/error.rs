@@ -89,6 +89,15 @@ impl ErrorClass {
     }
 }
 
+/// What a server says of the sizes when it refuses a prompt as too long, in tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TooLong {
+    /// Of the prompt; some servers count the output limit in.
+    pub prompt: Option<u64>,
+    /// Of the model's window.
+    pub window: u64,
+}
+
 /// A failed request.
 #[derive(Debug, Clone)]
 pub struct ApiError {
@@ -104,6 +113,8 @@ pub struct ApiError {
     pub retry_after: Option<Duration>,
     /// The server's id of the request, where its body names one.
     pub request_id: Option<String>,
+    /// By how much the prompt is too long, if the server says so.
+    pub too_long: Option<Box<TooLong>>,
     /// False where trying again cannot help. Whether something was shown already is the caller's to know.
     pub retryable: bool,
 }
@@ -120,6 +131,7 @@ impl ApiError {
             status: None,
             retry_after: None,
             request_id: None,
+            too_long: None,
             retryable,
         }
     }

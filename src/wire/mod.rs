@@ -24,7 +24,7 @@ use crate::chat::{Entry, ToolSpec};
 
 pub use attempt::Attempt;
 pub use body::RequestBody;
-pub use error::{ApiError, ErrorClass, ReplyHead};
+pub use error::{ApiError, ErrorClass, ReplyHead, TooLong};
 pub use models::{Cost, Model, cost};
 pub use providers::Provider;
 pub use reply::{Ended, ReplyReader};

@@ -26,9 +26,10 @@ pub fn read_request(reader: &mut BufReader<TcpStream>, connection: usize) -> Opt
     let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
     let headers = read_headers(reader)?;
     let body = read_body(reader, &headers)?;
+    let at = Instant::now();
     let json = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let (authority, path) = split_target(&target);
-    Some(Request { method, path, authority, headers, body, json, connection, at: Instant::now() })
+    Some(Request { method, path, authority, headers, body, json, connection, at })
 }
 
 fn split_target(target: &str) -> (Option<String>, String) {

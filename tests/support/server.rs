@@ -33,6 +33,7 @@ pub struct Setup {
     key: bool,
     window: Option<usize>,
     unused_allowed: bool,
+    forgets: bool,
     tunnels_refused: bool,
     address: SocketAddr,
 }
@@ -56,6 +57,11 @@ impl Setup {
     /// Does not mind if scripted replies are left over at the end.
     pub fn unused_allowed(self) -> Setup {
         Setup { unused_allowed: true, ..self }
+    }
+
+    /// Does not keep the bodies of requests.
+    pub fn forgets_bodies(self) -> Setup {
+        Setup { forgets: true, ..self }
     }
 
     /// As a proxy, answers 407 to `CONNECT`.
@@ -114,6 +120,7 @@ impl Server {
             key: false,
             window: None,
             unused_allowed: false,
+            forgets: false,
             tunnels_refused: false,
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
         }
@@ -258,7 +265,7 @@ fn serve(stream: TcpStream, number: usize, shared: &Shared) {
         if judged && is_for_a_service(&request) {
             record(&request);
         }
-        shared.log.requested(request);
+        shared.log.requested(if shared.setup.forgets { request.forget_body() } else { request });
         match write_reply(&mut writer, &reply) {
             Ok(true) => continue,
             Ok(false) if reply.end == End::Stall => wait_for_the_end(&mut reader),

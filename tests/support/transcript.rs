@@ -67,6 +67,23 @@ impl Transcript {
         faults
     }
 
+    /// What prunes have removed are whole turns: an assistant's line together with all its results, or a question
+    /// together with its answer.
+    #[track_caller]
+    pub fn removed_in_whole_turns(&self) {
+        let removed: Vec<&Value> =
+            self.custom("flux.prune").iter().flat_map(|p| p["removed"].as_array().expect("a list")).collect();
+        let mut turn_is_gone = false;
+        for line in self.0.iter().filter(|line| line["type"] == "message") {
+            let gone = removed.contains(&&line["id"]);
+            match line["message"]["role"].as_str() {
+                Some("assistant") => turn_is_gone = gone,
+                Some("toolResult") => assert_eq!(gone, turn_is_gone, "half a turn was removed: {line}"),
+                _ => {}
+            }
+        }
+    }
+
     fn pairing_faults(&self, faults: &mut Vec<String>) {
         let mut waiting: Vec<Value> = Vec::new();
         for line in &self.0 {

@@ -3,6 +3,7 @@
 
 mod class;
 mod delay;
+mod length;
 mod report;
 
 use serde_json::value::RawValue;
@@ -59,7 +60,12 @@ pub(super) fn is_encoded(head: &ReplyHead) -> bool {
 
 fn error_of(class: ErrorClass, report: Report) -> ApiError {
     let retry_after = if class.is_passing() { delay::of_text(&report.message) } else { None };
-    ApiError { code: report.code, request_id: report.request_id, retry_after, ..ApiError::new(class, report.message) }
+    let too_long = match class {
+        ErrorClass::ContextLength | ErrorClass::TooLarge => length::of_text(&report.message).map(Box::new),
+        _ => None,
+    };
+    let (code, request_id) = (report.code, report.request_id);
+    ApiError { code, retry_after, request_id, too_long, ..ApiError::new(class, report.message) }
 }
 
 /// The text of a body as JSON parsers take it.
