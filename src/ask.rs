@@ -207,6 +207,7 @@ impl Run {
             client,
             wire: chosen.wire,
             budget: Budget::new(chosen.window, head.max_tokens),
+            ask_window: chosen.ask_window(&self.settings, stop),
             head,
             model: chosen.model,
             free: chosen.is_free(),

@@ -23,7 +23,7 @@ use crate::wire::{ApiError, Attempt, Cost, Delta, Model, RequestHead, Wire, cost
 pub use denials::{Denials, OnDeny};
 pub use limits::Limits;
 pub use totals::Totals;
-pub use window::{Budget, UNKNOWN_WINDOW};
+pub use window::{AskWindow, Budget, UNKNOWN_WINDOW};
 
 use repeats::Repeats;
 use window::is_too_long;
@@ -89,6 +89,8 @@ pub struct Agent<'a> {
     pub limits: Limits,
     /// How long a prompt may be.
     pub budget: Budget,
+    /// Asks the server for the model's window, which is worth a question only before something is pruned.
+    pub ask_window: Option<AskWindow<'a>>,
     /// What denied calls do to the run.
     pub denials: Denials,
     /// Stops the run from outside.

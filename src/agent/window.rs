@@ -14,6 +14,9 @@ use crate::wire::{ApiError, ErrorClass};
 /// What an unknown window counts as, for pruning alone.
 pub const UNKNOWN_WINDOW: u64 = 32_768;
 
+/// A question to the server: how large the model's window is.
+pub type AskWindow<'a> = Box<dyn FnOnce() -> Option<u64> + 'a>;
+
 /// How many tokens a prompt may have, and how many it is thought to have.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
@@ -81,6 +84,10 @@ impl Agent<'_> {
         if self.budget.tokens() <= self.budget.prompt {
             return Ok(());
         }
+        if let Some(window) = self.ask_window.take().and_then(|ask| ask()) {
+            self.budget.prompt = within(window, self.budget.output);
+            self.budget.assumed = false;
+        }
         let most = self.most_tokens(conversation);
         if self.budget.tokens() > most {
             self.shorten(conversation, "budget", most, observer)?;
@@ -101,13 +108,20 @@ impl Agent<'_> {
 
     /// What to tell the user when a prompt is too long for good.
     pub(super) fn too_long(&self, conversation: &Conversation, error: &ApiError) -> Failure {
-        let all = text::count(self.budget.tokens());
+        let all = self.budget.tokens();
         let task = self.weigh(&conversation.entries()[conversation.task()]);
-        let task = text::count(self.budget.estimator.tokens(task).min(self.budget.tokens()));
-        let failure = Failure::from(error);
+        let task = self.budget.estimator.tokens(task).min(all);
+        let remedy = if task > all / 2 {
+            "shorten it (head -c, tail -c)"
+        } else {
+            "say how large the window is (--max-context)"
+        };
         let what = format!(
-            "{failure}: about {all} tokens are left to send, {task} of them the prompt and its context: \
-             shorten it (head -c, tail -c), or ask a model with a larger window"
+            "{}: about {} tokens were sent, {} of them the prompt with its context: {remedy}, or ask a model with a \
+             larger window",
+            Failure::from(error).to_string().replace(". (HTTP", " (HTTP").trim_end_matches('.'),
+            text::count(all),
+            text::count(task),
         );
         Failure::new(Exit::Data, what).class(error.class.word())
     }

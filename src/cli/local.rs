@@ -71,9 +71,35 @@ fn is_llamacpp(answer: &Value) -> bool {
     answer["default_generation_settings"].is_object()
 }
 
+/// How many tokens the window of a model has, where the server tells: llama.cpp in `/props`, vLLM and LM Studio in the
+/// list of models, Ollama for a model that it has loaded.
+pub(super) fn window(http: &Http, base: &Base, model: &str, key: Option<&Secret>) -> Option<u64> {
+    let headers = authorization(key);
+    let get = |url: String| {
+        let (head, body) = http.get(&url, headers.as_slice(), PATIENCE).ok()?;
+        (head.status == 200).then(|| serde_json::from_str::<Value>(&body).ok()).flatten()
+    };
+    let props = || get(base.at_origin("/props"))?["default_generation_settings"]["n_ctx"].as_u64();
+    let listed = || window_in_list(&get(base.join("/models"))?["data"], model);
+    let loaded = || window_in_list(&get(base.at_origin("/api/ps"))?["models"], model);
+    props().or_else(listed).or_else(loaded).filter(|window| *window > 0)
+}
+
+fn window_in_list(list: &Value, model: &str) -> Option<u64> {
+    const NAMES: [&str; 5] =
+        ["max_model_len", "loaded_context_length", "context_length", "context_window", "max_context_length"];
+    let is_it = |entry: &&Value| ["id", "name", "model"].iter().any(|name| entry[*name] == model);
+    let entry = list.as_array()?.iter().find(is_it)?;
+    NAMES.iter().find_map(|name| entry[*name].as_u64()).or_else(|| entry["meta"]["n_ctx"].as_u64())
+}
+
+fn authorization(key: Option<&Secret>) -> Option<(String, String)> {
+    key.map(|key| ("authorization".to_owned(), format!("Bearer {}", key.expose())))
+}
+
 /// The models that a server lists, in its order.
 pub(super) fn models(http: &Http, base: &Base, key: Option<&Secret>) -> Result<Vec<String>> {
-    let headers = key.map(|key| ("authorization".to_owned(), format!("Bearer {}", key.expose())));
+    let headers = authorization(key);
     let answer = http.get(&base.join("/models"), headers.as_slice(), PATIENCE);
     let (head, body) = answer.map_err(|error| Failure::from(&error).context(base.shown()))?;
     if head.status != 200 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::key;
 use super::local;
 use super::settings::{ModelSettings, Settings};
-use crate::agent::UNKNOWN_WINDOW;
+use crate::agent::{AskWindow, UNKNOWN_WINDOW};
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
@@ -84,7 +84,14 @@ pub fn choose(settings: &Settings, stop: &Stopper, messages: &mut Messages) -> R
         let message = format!("--seed: the {} API has no such option", server.wire.name());
         return Err(Failure::new(Exit::Usage, message));
     }
-    Ok(settle(server, model_id, key, wanted))
+    let mut chosen = settle(server, model_id, key, wanted);
+    // The window decides of more than pruning, and a server that is named as a local one tells it at once.
+    if providers::named(&chosen.provider).is_some_and(|provider| provider.is_local)
+        && let Some(ask) = chosen.ask_window(settings, stop)
+    {
+        chosen.window = ask();
+    }
+    Ok(chosen)
 }
 
 fn settle(server: Server, model_id: String, key: Option<key::Key>, wanted: &ModelSettings) -> Chosen {
@@ -355,6 +362,16 @@ impl Chosen {
     /// The proxy's URL is none.
     pub fn port(&self) -> Result<u16> {
         proxy(&self.base).map_or(Ok(self.base.port()), |proxy| proxy_port(&proxy))
+    }
+
+    /// How to ask for the model's window, if nobody has said how large it is and the server is on this machine.
+    #[must_use]
+    pub fn ask_window<'a>(&self, settings: &'a Settings, stop: &'a Stopper) -> Option<AskWindow<'a>> {
+        if self.window.is_some() || !self.is_free() {
+            return None;
+        }
+        let (base, model, key) = (self.base.clone(), self.model_id.clone(), self.key.clone());
+        Some(Box::new(move || local::window(&http(&base, settings, stop).ok()?, &base, &model, key.as_ref())))
     }
 
     /// A turn costs nothing: the server is on this machine.

@@ -131,6 +131,41 @@ fn llamacpp_is_found_on_port_8080() {
     input_only_after_the_introduction(&server);
 }
 
+/// The window that a local server tells decides of the output limit and of pruning.
+#[test]
+fn the_window_of_a_local_server_is_asked_for() {
+    let _guard = lock();
+    let tells: [fn(&Request) -> Reply; 3] = [
+        |request| match request.path.as_str() {
+            "/props" => Reply::json(200, &json!({"default_generation_settings": {"n_ctx": 8192}})),
+            _ => ollama(request),
+        },
+        |request| match request.path.as_str() {
+            "/v1/models" => Reply::json(
+                200,
+                &json!({"object": "list", "data": [{"id": "qwen:1b", "max_model_len": 8192},
+                {"id": "other", "max_model_len": 9}]}),
+            ),
+            _ => ollama(request),
+        },
+        |request| match request.path.as_str() {
+            "/api/ps" => Reply::json(200, &json!({"models": [{"name": "qwen:1b", "context_length": 8192}]})),
+            _ => ollama(request),
+        },
+    ];
+    let limit = |tell: fn(&Request) -> Reply, flags: &[&str]| {
+        let server = Server::plain().answer(tell);
+        let flux = at(&format!("127.0.0.1:{}", server.port())).log(&server).args(["-m", "local"]).args(flags.to_vec());
+        let _ = flux.arg("p").run().code(0).stdout("local answer\n");
+        server.requests().last().map(|request| request.json["max_tokens"].clone())
+    };
+    for tell in tells {
+        assert_eq!(limit(tell, &[]), Some(json!(2048)));
+    }
+    assert_eq!(limit(ollama, &[]), Some(json!(8192)), "nobody says: 32,768 is assumed");
+    assert_eq!(limit(tells[0], &["--max-context", "4096"]), Some(json!(1024)), "the flag decides");
+}
+
 #[test]
 fn with_nothing_at_all_three_lines_say_what_to_do() {
     let _guard = lock();

@@ -1,1 +1,175 @@
-//! x
+//! A prompt that the server refuses as too long: one harder prune and one retry, or exit 65 with the numbers and the
+//! way out.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::support::wire::Usage;
+use crate::support::{Api, Flux, Reply, Request, Run, Server, for_each_wire};
+
+/// What the services say when a prompt is too long, and where: in the status or inside a stream.
+fn refusals(api: Api) -> Vec<Reply> {
+    let stream = |data: Value| Reply::sse(format!("data: {data}\n\n"));
+    match api {
+        Api::Anthropic => vec![
+            api.too_long(9_000, 8_000),
+            api.error(413, "request_too_large", "Request exceeds the maximum size"),
+            Reply::sse(format!(
+                "event: error\ndata: {}\n\n",
+                json!({"type": "error", "error": {"type": "invalid_request_error",
+                    "message": "prompt is too long: 9000 tokens > 8000 maximum"}})
+            )),
+        ],
+        Api::Responses => vec![
+            api.error(400, "context_length_exceeded", "Your input exceeds the context window of this model."),
+            Reply::sse(format!(
+                "event: response.failed\ndata: {}\n\n",
+                json!({"type": "response.failed", "response": {"id": "resp_1", "status": "failed", "output": [],
+                    "error": {"code": "context_length_exceeded",
+                        "message": "Your input exceeds the context window of this model."}}})
+            )),
+            Reply::sse(format!(
+                "event: error\ndata: {}\n\n",
+                json!({"type": "error", "code": "context_length_exceeded",
+                    "message": "Your input exceeds the context window of this model."})
+            )),
+        ],
+        Api::Chat => vec![
+            api.too_long(9_000, 8_000),
+            api.error(413, "rate_limit_exceeded", "Request too large for model: Limit 6000, Requested 7000"),
+            stream(json!({"error": {"code": 400, "message": "request (9000 tokens) exceeds the available context \
+                size (8192 tokens), try increasing it", "type": "exceed_context_size_error",
+                "n_prompt_tokens": 9000, "n_ctx": 8192}})),
+            Reply::json(
+                422,
+                &json!({"object": "error", "type": "invalid_request_error", "code": 3051, "message": "Prompt contains \
+                    9000 tokens, too large for model with 8192 maximum context length"}),
+            ),
+        ],
+    }
+}
+
+/// Eight rounds, then as many refusals of that kind, then an answer.
+fn refused(api: Api, refusal: Reply, times: usize) -> (Server, Arc<Mutex<usize>>) {
+    let left = Arc::new(Mutex::new(times));
+    let (mut round, for_server) = (0, Arc::clone(&left));
+    let server = Server::of(api).answer(move |request: &Request| {
+        let usage = Usage { input: request.body.len() as u64 / 4, cache_read: 0, output: 20 };
+        if round < 8 {
+            round += 1;
+            return api.turn(
+                "",
+                &[(&api.id(round), "read_files", json!({"paths": ["a.txt"], "start_line": round}))],
+                usage,
+            );
+        }
+        let mut left = for_server.lock().expect("no panic before");
+        if *left > 0 {
+            *left -= 1;
+            return refusal.clone();
+        }
+        api.text_using("done", usage)
+    });
+    (server, left)
+}
+
+fn run(server: &Server) -> Run {
+    let lines = (0..80).map(|n| format!("{n} words and more words\n")).collect::<String>();
+    Flux::to(server).transcript().arg("the task").stdin("context\n").file("a.txt", lines).run()
+}
+
+#[test]
+fn overflow_is_recovered_by_one_harder_prune_however_the_server_says_it() {
+    for_each_wire(|api| {
+        for refusal in refusals(api) {
+            let shown = String::from_utf8_lossy(&refusal.body).into_owned();
+            let (server, _) = refused(api, refusal, 1);
+            let run = run(&server).code(0).stdout("done\n").stderr("");
+            let transcript = run.transcript();
+            let prunes = transcript.custom("flux.prune");
+            assert_eq!(prunes.len(), 1, "{shown}");
+            assert_eq!(prunes[0]["reason"], "overflow");
+            assert!(prunes[0]["tokens_after"].as_u64() < prunes[0]["tokens_before"].as_u64());
+            let requests = server.requests();
+            let (refused, again) = (&requests[8], &requests[9]);
+            assert!(again.body.len() < refused.body.len() * 7 / 10, "{shown}: hardly smaller");
+            assert_eq!(api.first_user_text(&again.json), api.first_user_text(&requests[0].json));
+            let attempts: Vec<u64> =
+                transcript.custom("flux.request").iter().filter_map(|request| request["attempt"].as_u64()).collect();
+            assert_eq!(attempts[8..], [1, 2], "{shown}");
+            assert_eq!(transcript.result()["retries"], 1);
+            assert_eq!(transcript.faults(), Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn overflow_that_stays_is_exit_65_with_the_numbers_and_the_way_out() {
+    for_each_wire(|api| {
+        for refusal in refusals(api) {
+            let (server, left) = refused(api, refusal, 5);
+            let run = run(&server).failure(65, 1);
+            assert_eq!(*left.lock().expect("no panic before"), 3, "one retry, no more");
+            let run = run.stderr_has("tokens").stderr_has("larger window");
+            assert!(run.transcript().result()["error"]["class"].is_string());
+            assert_eq!(run.transcript().faults(), Vec::<String>::new());
+        }
+    });
+}
+
+#[test]
+fn overflow_of_a_task_alone_is_not_sent_twice() {
+    for_each_wire(|api| {
+        let server = Server::script(api, [api.too_long(9_000, 8_000)]);
+        let run = Flux::to(&server).transcript().arg("the task").stdin("words\n".repeat(6_000)).run().failure(65, 1);
+        assert_eq!(run.transcript().custom("flux.prune").len(), 0);
+    });
+}
+
+/// A server on this machine is asked before anything is pruned for a window that nobody has named.
+#[test]
+fn window_is_asked_for_before_the_first_prune() {
+    let (mut round, mut asked) = (0, 0);
+    let api = Api::Chat;
+    let server = Server::of(api).lenient().answer(move |request| {
+        if request.method == "GET" {
+            asked += 1;
+            assert!(asked == 1 && request.path == "/props" && round > 3, "{} {asked}", request.path);
+            return Reply::json(200, &json!({"default_generation_settings": {"n_ctx": 200_000}}));
+        }
+        round += 1;
+        let usage = Usage { input: request.body.len() as u64 / 4, cache_read: 0, output: 20 };
+        if round > 40 {
+            return api.text_using("done", usage);
+        }
+        api.turn("", &[(&api.id(round), "read_files", json!({"paths": ["a.txt"], "start_line": round}))], usage)
+    });
+    let lines = (0..300).map(|n| format!("{n} words and more words\n")).collect::<String>();
+    let run = Flux::to(&server).transcript().arg("the task").file("a.txt", lines).run().code(0);
+    assert_eq!(run.transcript().custom("flux.prune").len(), 0);
+    let largest = server.requests().iter().map(|request| request.body.len()).max();
+    assert!(largest > Some(4 * 32_768), "{largest:?}");
+}
+
+/// After a refusal the run keeps to the window that the server named.
+#[test]
+fn overflow_teaches_the_window() {
+    for_each_wire(|api| {
+        let mut round = 0;
+        let server = Server::of(api).window(6_000).answer(move |request| {
+            let usage = Usage { input: request.body.len() as u64 / 4, cache_read: 0, output: 20 };
+            round += 1;
+            if round > 40 {
+                return api.text_using("done", usage);
+            }
+            let arguments = json!({"paths": ["a.txt"], "start_line": round});
+            api.turn("", &[(&api.id(round), "read_files", arguments)], usage)
+        });
+        let run = run(&server).code(0).stdout("done\n");
+        let transcript = run.transcript();
+        let overflows = transcript.custom("flux.prune").iter().filter(|prune| prune["reason"] == "overflow").count();
+        assert!((1..=2).contains(&overflows), "{overflows} refusals");
+        assert!(transcript.custom("flux.prune").len() > overflows);
+    });
+}

@@ -261,6 +261,13 @@ fn serve(stream: TcpStream, number: usize, shared: &Shared) {
             continue;
         }
         request.authority = request.authority.or_else(|| tunnel.clone());
+        if judged && request.method == "GET" {
+            // A question for the window of a model: these services have no answer to it.
+            match write_reply(&mut writer, &Reply::json(404, &serde_json::json!({"error": "not found"}))) {
+                Ok(true) => continue,
+                _ => break,
+            }
+        }
         let reply = reply_to(&request, shared);
         if judged && is_for_a_service(&request) {
             record(&request);
