@@ -35,6 +35,7 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -s f -l file -d 'A file a
 complete -c flux -n "__fish_flux_using_subcommand ask" -s s -l system -d 'Text added to flux\'s own short system prompt' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l system-file -d 'A file added to the system prompt' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l prompt-file -d 'A file that holds the prompt; words typed follow it' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -s c -l session -d 'Continue the conversation in FILE, or start one there; what is said is appended' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l max-input -d 'The most input to take [default: 64M; 0: no limit]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l stdin-timeout -d 'Fail if stdin has not ended after this time' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -s o -l output -d 'Write the answer to FILE, atomically and only on success' -r

@@ -1,7 +1,6 @@
 //! The command `flux ask`: settings become parts, the agent runs, the answer is written, the run ends.
 
 use std::any::Any;
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -19,7 +18,6 @@ use crate::base::signals;
 use crate::base::stop::{Stop, Stopper};
 use crate::base::text;
 use crate::base::tty::Terminals;
-use crate::chat::Conversation;
 use crate::cli::args::Format;
 use crate::cli::input::{self, Opening};
 use crate::cli::model::{self, Chosen};
@@ -33,7 +31,8 @@ use crate::report::{Answer, AnswerFile, Messages};
 use crate::sandbox;
 use crate::sinks::Sinks;
 use crate::toolbox::{self, Built};
-use crate::transcript::{Recorder, RunResult, Target, UsageLine};
+use crate::transcript::{Past, Recorder, RunResult, Target, UsageLine};
+use crate::wire::ToolChoice;
 
 /// Runs `flux ask` with these arguments.
 #[must_use]
@@ -135,6 +134,8 @@ struct Run {
     settings: Settings,
     sinks: Sinks,
     file: Option<AnswerFile>,
+    /// What was said in earlier runs of the session.
+    past: Past,
     summary: Summary,
     start: std::time::Instant,
 }
@@ -142,7 +143,7 @@ struct Run {
 impl Run {
     fn new(settings: Settings) -> Self {
         let sinks = Sinks::new(messages(&settings.output), &settings.output);
-        Self { settings, sinks, file: None, summary: Summary::default(), start: clock::now() }
+        Self { settings, sinks, file: None, past: Past::default(), summary: Summary::default(), start: clock::now() }
     }
 
     /// Everything up to the answer.
@@ -154,7 +155,7 @@ impl Run {
         signals::watch(stop.clone()).or_fail(Exit::Os, || "no thread left")?;
         enforce_deadline(&stop).or_fail(Exit::Os, || "no thread left")?;
         self.sinks.answer.stop_with(stop.clone());
-        self.open_outputs()?;
+        self.open_outputs(&stop)?;
         let terminal = self.settings.output.terminals.stdin;
         input::check(&self.settings.input, terminal)?;
         let chosen = model::choose(&self.settings, &stop, &mut self.sinks.messages)?;
@@ -166,7 +167,7 @@ impl Run {
     }
 
     /// Everything that will be written is opened before anything is spent.
-    fn open_outputs(&mut self) -> Result<()> {
+    fn open_outputs(&mut self, stop: &Stopper) -> Result<()> {
         let output = &self.settings.output;
         if self.sinks.writes_stdout() {
             Answer::check()?;
@@ -175,20 +176,27 @@ impl Run {
             Files::Beneath(root) => Some(root.as_path()),
             _ => None,
         };
-        let mut targets = Vec::new();
+        let (mut targets, mut notes) = (Vec::new(), Vec::new());
         if output.format == Format::Jsonl {
             targets.push(Target::stdout());
         }
         if let Some(value) = &output.transcript {
-            let mut notes = Vec::new();
             let target = Target::open(value, root, &mut notes)?;
             if target.is_stdin() {
                 return Err(Failure::new(Exit::NoInput, "stdin: is the transcript itself"));
             }
             targets.push(target);
-            for note in notes {
-                self.sinks.messages.note(note);
+        }
+        if let Some(value) = &self.settings.input.session {
+            let (target, past) = Target::session(value, root, stop, &mut notes)?;
+            if targets.iter().any(|other| other.is_same_file(&target)) {
+                return Err(Failure::new(Exit::Usage, "--session and --transcript name the same file"));
             }
+            targets.push(target);
+            self.past = past;
+        }
+        for note in notes {
+            self.sinks.messages.note(note);
         }
         self.sinks.recorder = Recorder::new(targets);
         self.file = output.file.as_deref().map(|name| AnswerFile::prepare(name, root)).transpose()?;
@@ -198,11 +206,22 @@ impl Run {
     fn ask(&mut self, chosen: &Chosen, mut opening: Opening, built: Built, stop: &Stopper) -> Result<String> {
         let toolbox = built.toolbox.with_cap(chosen.result_cap());
         let system = prompt::system(&self.settings, &opening.system, toolbox.specs());
-        let head = chosen.head(&self.settings.model, &system, toolbox.specs());
-        context::record(&mut self.sinks.recorder, &self.settings, &head, &mut opening, built.sandbox.as_deref())?;
+        let past = std::mem::take(&mut self.past);
+        let mut head = chosen.head(&self.settings.model, &system, toolbox.specs());
+        let is_asked = past.asks(&opening.message);
+        context::record(&mut self.sinks.recorder, &self.settings, &head, &opening, built.sandbox.as_deref())?;
+        if !is_asked {
+            opening.message.lines.extend(self.sinks.recorder.user(&opening.message)?);
+        }
+        // Services want the tools declared that earlier turns have called, also where none may be called any more.
+        let called = past.called_tools().map(<[_]>::to_vec).unwrap_or_default();
+        if head.tools.is_empty() && !called.is_empty() {
+            (head.tools, head.tool_choice) = (&called, ToolChoice::None);
+        }
         let client = chosen.client(&self.settings, stop)?;
         let limits = self.limits(chosen)?;
-        let conversation = Conversation::new(opening.message);
+        let ids = past.call_ids();
+        let conversation = past.continued(opening.message, &head, chosen.wire.binds_reasoning());
         let mut agent = Agent {
             client,
             wire: chosen.wire,
@@ -217,7 +236,7 @@ impl Run {
             stop: stop.clone(),
             totals: Totals::default(),
             redactor: self.sinks.messages.redactor.clone(),
-            ids: HashSet::new(),
+            ids,
             last_text: String::new(),
             last_stop: None,
         };

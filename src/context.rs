@@ -13,7 +13,7 @@ use crate::tools::custom::OwnTool;
 use crate::transcript::{Context, Recorder};
 use crate::wire::RequestHead;
 
-/// Writes the context and user lines.
+/// Writes the header and context lines.
 ///
 /// # Errors
 /// They cannot be written.
@@ -21,7 +21,7 @@ pub fn record(
     recorder: &mut Recorder,
     settings: &Settings,
     head: &RequestHead<'_>,
-    opening: &mut Opening,
+    opening: &Opening,
     sandbox: Option<&Sandbox>,
 ) -> Result<()> {
     let cwd = env::current_dir().map(|dir| dir.display().to_string()).unwrap_or_default();
@@ -36,9 +36,7 @@ pub fn record(
         permissions: permissions(settings),
         sandbox: sandbox.map_or_else(|| json!({}), confinement),
         inputs: &opening.inputs,
-    })?;
-    opening.message.lines.extend(recorder.user(&opening.message)?);
-    Ok(())
+    })
 }
 
 fn params(head: &RequestHead<'_>) -> Value {

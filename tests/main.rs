@@ -33,6 +33,7 @@ mod real_model;
 mod regressions;
 mod scenario_checks;
 mod scenarios;
+mod sessions;
 mod support;
 mod tidy;
 mod transcripts;

@@ -89,6 +89,24 @@ impl Conversation {
         self.task = self.entries.len().saturating_sub(1);
     }
 
+    /// Whether an assistant turn may come next.
+    #[must_use]
+    pub fn takes_turn(&self) -> bool {
+        match self.entries.last() {
+            Some(Entry::Step { turn, note: None }) => turn.tools().next().is_some() || turn.stop == StopReason::Pause,
+            _ => true,
+        }
+    }
+
+    /// Takes back what was said after this run's message, but for the tool calls that directly follow it: the same
+    /// message is asked again.
+    pub fn reopen(&mut self) {
+        let is_tools =
+            |entry: &Entry| matches!(entry, Entry::Step { turn, note: None } if turn.tools().next().is_some());
+        let kept = self.entries.iter().skip(self.task + 1).take_while(|entry| is_tools(entry)).count();
+        self.entries.truncate(self.task + 1 + kept);
+    }
+
     /// The entries, to be changed in what they hold.
     pub(super) fn entries_mut(&mut self) -> &mut [Entry] {
         &mut self.entries

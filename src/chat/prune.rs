@@ -74,9 +74,7 @@ pub fn prune(conversation: &mut Conversation, goal: Goal, weigh: &mut dyn FnMut(
 /// Shortens the results again that an earlier run has shortened.
 pub fn repeat(conversation: &mut Conversation, pruned: &Pruned) {
     if pruned.reasoning {
-        for entry in conversation.entries_mut() {
-            drop_reasoning(entry);
-        }
+        forget_reasoning(conversation);
     }
     for entry in conversation.entries_mut() {
         for exchange in exchanges_mut(entry) {
@@ -103,6 +101,13 @@ pub fn repeat(conversation: &mut Conversation, pruned: &Pruned) {
     let kept: Vec<bool> = conversation.entries().iter().map(|entry| !is_gone(&mut lines_of(entry))).collect();
     if keeps_the_form(conversation, &kept) {
         conversation.keep(&kept);
+    }
+}
+
+/// Removes the reasoning of every turn.
+pub fn forget_reasoning(conversation: &mut Conversation) {
+    for entry in conversation.entries_mut() {
+        drop_reasoning(entry);
     }
 }
 

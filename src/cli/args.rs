@@ -167,6 +167,9 @@ pub struct InputArgs {
     /// A file that holds the prompt; words typed follow it
     #[arg(long, value_name = "FILE")]
     pub prompt_file: Option<String>,
+    /// Continue the conversation in FILE, or start one there; what is said is appended
+    #[arg(short = 'c', long, value_name = "FILE")]
+    pub session: Option<String>,
     /// The most input to take [default: 64M; 0: no limit]
     #[arg(long, value_name = "SIZE", value_parser = super::units::size)]
     pub max_input: Option<u64>,

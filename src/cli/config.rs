@@ -16,7 +16,7 @@ use crate::base::files;
 
 /// Flags that would change the rights or the output of every pipe: command line and profile only.
 const NOT_IN_CONFIG: &[&str] =
-    &["allow", "tool", "list_tools", "files", "no_stdin", "stdin", "output", "format", "json", "jsonl"];
+    &["allow", "tool", "list_tools", "files", "no_stdin", "stdin", "output", "format", "json", "jsonl", "session"];
 /// More is no configuration.
 const LONGEST: u64 = 1 << 20;
 /// Flags that choose the files themselves.

@@ -76,6 +76,8 @@ pub struct InputSettings {
     pub instruction: Instruction,
     /// `-f`, in order.
     pub files: Vec<String>,
+    /// `--session`: the file of the conversation that this run continues.
+    pub session: Option<String>,
     /// False with `-n`.
     pub stdin: bool,
     /// `--system`
@@ -268,6 +270,7 @@ fn input(ask: &Ask, literal: bool) -> Result<InputSettings> {
     Ok(InputSettings {
         instruction,
         files: args.files.clone(),
+        session: args.session.clone(),
         stdin: !args.no_stdin,
         system: args.system.clone(),
         system_file: args.system_file.clone(),
@@ -293,6 +296,12 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
     }
     if args.transcript.as_deref() == Some("-") && format != Format::Jsonl {
         return Err(usage("--transcript - needs --format jsonl: stdout carries the answer"));
+    }
+    if let Some(session) = &ask.input.session
+        && (session == "-" || Some(session) == args.output.as_ref())
+    {
+        let why = if session == "-" { "takes a file" } else { "and --output name the same file" };
+        return Err(usage(format!("--session {why}")));
     }
     let plain = format == Format::Text && args.output.is_none();
     Ok(OutputSettings {

@@ -8,7 +8,7 @@ use crate::transcript::entry::{Prune, UserEntry, UserPart};
 pub(super) fn user_text(user: &UserEntry) -> String {
     let part = |part: &UserPart| match part {
         UserPart::Text(text) => text.clone(),
-        UserPart::Media { mime, data } => media(mime, data),
+        UserPart::Media { mime, data, .. } => media(mime, data),
     };
     user.parts.iter().map(part).collect::<Vec<_>>().join("\n")
 }

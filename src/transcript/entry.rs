@@ -154,6 +154,8 @@ pub enum UserPart {
         mime: String,
         /// In base64.
         data: String,
+        /// The file's name, where one was sent.
+        name: String,
     },
 }
 

@@ -130,7 +130,11 @@ impl Serialize for UserPart<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             [Part::Media(media)] => {
-                json!({"type": "image", "data": media.base64, "mimeType": media.mime}).serialize(serializer)
+                let mut image = json!({"type": "image", "data": media.base64, "mimeType": media.mime});
+                if !media.name.is_empty() {
+                    image["name"] = media.name.as_str().into();
+                }
+                image.serialize(serializer)
             }
             texts => json!({"type": "text", "text": Texts(texts).to_string()}).serialize(serializer),
         }

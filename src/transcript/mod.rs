@@ -5,6 +5,7 @@
 pub mod entry;
 mod lines;
 mod parse;
+mod past;
 mod read;
 mod target;
 
@@ -20,6 +21,7 @@ use crate::wire::{ApiError, Attempt, Cost};
 
 pub use entry::{Entry, Line};
 pub use lines::{CostLine, Input, RunResult, ToolCounts, UsageLine};
+pub use past::Past;
 pub use read::{Fault, FaultKind, LineText, Reader};
 pub use target::{Notes, Target};
 

@@ -129,6 +129,8 @@ struct RawCall {
 #[serde(rename_all = "camelCase")]
 struct RawImage {
     #[serde(default, deserialize_with = "or_default")]
+    name: String,
+    #[serde(default, deserialize_with = "or_default")]
     data: String,
     #[serde(default, deserialize_with = "or_default")]
     mime_type: String,
@@ -229,8 +231,8 @@ fn user_part(kind: &str, block: &str) -> serde_json::Result<Option<UserPart>> {
     Ok(match kind {
         "text" => Some(UserPart::Text(serde_json::from_str::<RawText>(block)?.text)),
         "image" => {
-            let RawImage { data, mime_type: mime } = serde_json::from_str(block)?;
-            Some(UserPart::Media { mime, data })
+            let RawImage { data, mime_type: mime, name } = serde_json::from_str(block)?;
+            Some(UserPart::Media { mime, data, name })
         }
         _ => None,
     })

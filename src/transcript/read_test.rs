@@ -135,7 +135,7 @@ fn every_fact_that_is_written_is_read_back() {
     assert_eq!((&*context.system, &context.params["effort"]), ("be short", &json!("low")));
     assert_eq!((&*context.tools[0].name, context.tools[0].input_schema.get()), ("read_files", "{\"type\":\"object\"}"));
     assert_eq!((context.inputs[0].path.as_deref(), context.inputs[0].bytes), (Some("a b"), 3));
-    let media = UserPart::Media { mime: "image/png".into(), data: "QUJD".into() };
+    let media = UserPart::Media { mime: "image/png".into(), data: "QUJD".into(), name: "x".into() };
     assert_eq!(user.parts, [UserPart::Text("ab".into()), media]);
     assert_eq!((request.turn, request.attempt, request.status), (1, 2, Some(503)));
     assert_eq!(request.error.as_ref().map(|e| (&*e.class, &*e.message)), Some(("overloaded", "busy")));

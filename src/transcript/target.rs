@@ -1,18 +1,26 @@
 //! Where lines go: a file, stdout or a descriptor. One write a line, under a lock where there can be one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::base::clock;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::place::Place;
 use crate::base::stdio;
+use crate::base::stop::Stopper;
 
+use super::past::Past;
 use super::read::{Fault, FaultKind, Reader};
+
+/// How long a run waits for another that uses its session.
+const PATIENCE: Duration = Duration::from_secs(10);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// What opening a transcript found worth telling the user.
 pub type Notes = Vec<String>;
@@ -30,6 +38,8 @@ enum Kind {
     Stdout,
     /// A regular file, appended to under an advisory lock.
     File(File),
+    /// A file whose lock is held for the whole run.
+    Session(File),
     /// A pipe or device.
     Stream(File),
 }
@@ -73,10 +83,42 @@ impl Target {
         Ok(Self { kind, name: value.to_owned(), new })
     }
 
+    /// Opens the file of a session for this run alone, and reads what earlier runs have said in it.
+    ///
+    /// # Errors
+    /// It cannot be opened or created, is in use by another run, or is a file of another kind (untouched).
+    pub fn session(value: &str, root: Option<&Path>, stop: &Stopper, notes: &mut Notes) -> Result<(Self, Past)> {
+        let fail = || format!("session {value}");
+        let Place::File(path) = Place::resolve(Path::new(value), root).map_err(|failure| failure.context("session"))?
+        else {
+            return Err(Failure::new(Exit::CannotCreate, format!("session {value}: not a regular file")));
+        };
+        let mut options = OpenOptions::new();
+        let file = options.append(true).mode(0o600).read(true).create(true).open(path);
+        let file = file.or_fail(Exit::CannotCreate, fail)?;
+        lock_for_the_run(&file, value, stop)?;
+        let new = is_empty(&file);
+        let past = if new { Past::default() } else { read_past(&file, value)? };
+        if !new {
+            mend_tail(&file, &fail(), notes)?;
+        }
+        Ok((Self { kind: Kind::Session(file), name: value.to_owned(), new }, past))
+    }
+
+    /// Whether both write to the same file.
+    #[must_use]
+    pub fn is_same_file(&self, other: &Self) -> bool {
+        let place = |target: &Self| match &target.kind {
+            Kind::File(file) | Kind::Session(file) => file.metadata().ok().map(|m| (m.dev(), m.ino())),
+            Kind::Stdout | Kind::Stream(_) => None,
+        };
+        place(self).is_some_and(|own| place(other) == Some(own))
+    }
+
     /// Whether this is the file that stdin reads.
     #[must_use]
     pub fn is_stdin(&self) -> bool {
-        matches!(&self.kind, Kind::File(file) if stdio::is_stdin(file))
+        matches!(&self.kind, Kind::File(file) | Kind::Session(file) if stdio::is_stdin(file))
     }
 
     /// Writes the header line, unless the file has one: another run may have written it meanwhile.
@@ -92,7 +134,7 @@ impl Target {
                 let _ = file.unlock();
                 result.or_fail(Exit::Io, || format!("transcript {}", self.name)).map(|()| wanted)
             }
-            _ => self.write(header).map(|()| true),
+            Kind::Stdout | Kind::Session(_) | Kind::Stream(_) => self.write(header).map(|()| true),
         };
         self.new = wrote.is_err();
         wrote
@@ -111,6 +153,7 @@ impl Target {
             Kind::Stream(file) => {
                 stdio::write_all(file, &bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
             }
+            Kind::Session(file) => append(file, line).or_fail(Exit::Io, || format!("session {}", self.name)),
             Kind::File(file) => {
                 let _ = file.lock();
                 let result = append(file, line);
@@ -140,6 +183,38 @@ fn line_bytes(line: &str) -> Vec<u8> {
     bytes
 }
 
+/// Waits until no other run uses the file. Where there are no locks there is nothing to wait for.
+fn lock_for_the_run(file: &File, name: &str, stop: &Stopper) -> Result<()> {
+    let start = clock::now();
+    while let Err(TryLockError::WouldBlock) = file.try_lock() {
+        if start.elapsed() >= PATIENCE {
+            let what = format!("session {name}: in use by another run for {} s: try again later", PATIENCE.as_secs());
+            return Err(Failure::new(Exit::Temporary, what).class("in_use"));
+        }
+        if let Some(stop) = stop.sleep(BETWEEN_LOOKS) {
+            return Err(stop.into());
+        }
+    }
+    Ok(())
+}
+
+/// Reads the earlier runs. A torn last line costs that line alone; other damage is for somebody to look at.
+fn read_past(mut file: &File, name: &str) -> Result<Past> {
+    file.seek(SeekFrom::Start(0)).or_fail(Exit::Data, || format!("session {name}"))?;
+    let mut lines = Vec::new();
+    for line in Reader::new(file) {
+        match line {
+            Ok(line) => lines.push(line),
+            Err(Fault { kind: FaultKind::Torn, .. }) => {}
+            Err(fault) => {
+                let what = format!("session {name}: line {}: {fault}; left untouched", fault.line);
+                return Err(Failure::new(Exit::Data, what).class("not_a_transcript"));
+            }
+        }
+    }
+    Ok(Past::of_lines(lines))
+}
+
 /// Looks at a file that is not empty: it must be a transcript, and a torn last line of it is completed or removed.
 fn mend(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
     let _ = file.lock();
@@ -154,15 +229,21 @@ fn mend_locked(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
         let message = format!("transcript {name}: not a {} file, left untouched", super::SCHEMA);
         return Err(Failure::new(Exit::CannotCreate, message));
     }
+    mend_tail(file, &fail(), notes)
+}
+
+/// Completes or removes a torn last line.
+fn mend_tail(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
+    let fail = || name.to_owned();
     let length = file.metadata().or_fail(Exit::CannotCreate, fail)?.len();
     let tail = torn_tail(file, length).or_fail(Exit::CannotCreate, fail)?;
     if !tail.is_empty() {
         if serde_json::from_slice::<Value>(&tail).is_ok() {
             stdio::write_all(file, b"\n").or_fail(Exit::Io, fail)?;
-            notes.push(format!("transcript {name}: completed the last line"));
+            notes.push(format!("{name}: completed the last line"));
         } else {
             file.set_len(length - tail.len() as u64).or_fail(Exit::Io, fail)?;
-            notes.push(format!("transcript {name}: removed a torn last line of {} bytes", tail.len()));
+            notes.push(format!("{name}: removed a torn last line of {} bytes", tail.len()));
         }
     }
     Ok(())

@@ -144,11 +144,31 @@ fn long_run_in_a_small_window_is_valid_on_every_wire() {
     for_each_wire(|api| long_run(api, 60, 4_000));
 }
 
+/// C-01, C-02, C-03, C-04, C-06, C-08, C-09: the lengths at which the predecessor broke pairs, reordered, collapsed
+/// or pruned nothing.
 #[test]
 fn long_run_is_valid_at_every_length_where_the_predecessor_broke() {
     for rounds in [10, 16, 20, 30] {
         long_run(Api::Anthropic, rounds, 8_000);
     }
+}
+
+/// C-07: results that exceed the window alone are cut, and the task is not.
+#[test]
+fn long_run_of_one_turn_with_more_results_than_fit() {
+    for_each_wire(|api| {
+        let calls: Vec<_> = (0..20).map(|n| (api.id(n), "read_files", json!({"paths": ["large.txt"]}))).collect();
+        let calls: Vec<_> = calls.iter().map(|(id, name, args)| (id.as_str(), *name, args.clone())).collect();
+        let server = Server::script(api, [api.calls(&calls), api.text("done")]);
+        let flux = Flux::to(&server).args(["--max-context", "8000", "the task"]).stdin("context\n".repeat(100));
+        let run = flux.file("large.txt", "a line of words\n".repeat(320_000)).transcript().run().code(0);
+        let requests = server.requests();
+        assert!(requests[1].body.len() / 4 <= 6_000, "{api:?}: {} bytes", requests[1].body.len());
+        assert_eq!(api.first_user_text(&requests[0].json), api.first_user_text(&requests[1].json));
+        let results = api.results(&requests[1].json);
+        assert!(results.len() == 20 && results.iter().all(|result| result.text.contains("left out here")));
+        assert_eq!(run.transcript().custom("flux.prune").len(), 1);
+    });
 }
 
 #[test]

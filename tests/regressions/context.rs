@@ -9,7 +9,7 @@ use crate::support::{Flux, Server, for_each_wire};
 #[test]
 fn regression_c05_the_task_survives_a_large_input() {
     for_each_wire(|api| {
-        for size in [30_000, 300_000] {
+        for size in [30_000, 300_000, 1_000_000] {
             let call = |n| api.calls(&[(&api.id(n), "list_files", json!({}))]);
             let server = Server::script(api, [call(1), call(2), api.text("done")]);
             let input = "0123456789\n".repeat(size / 11);

@@ -385,8 +385,13 @@ impl Running {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: rustix::process::Signal) {
+        assert!(self.signal_if_there(signal), "the process is not there");
+    }
+
+    /// Sends it a signal; false if it has ended.
+    pub fn signal_if_there(&self, signal: rustix::process::Signal) -> bool {
         let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw).expect("a process id");
-        rustix::process::kill_process(pid, signal).expect("the process is there");
+        rustix::process::kill_process(pid, signal).is_ok()
     }
 
     /// Waits for its end; kills it and fails at the deadline.

@@ -288,11 +288,11 @@ fn attempt(request: &Request) -> Value {
 fn message(user: &UserEntry) -> Value {
     let part = |part: &UserPart| match part {
         UserPart::Text(text) => json!({"type": "text", "text": text}),
-        UserPart::Media { mime, data } if mime.starts_with("image/") => {
+        UserPart::Media { mime, data, .. } if mime.starts_with("image/") => {
             json!({"type": "image", "source": {"media_type": mime, "path": data_url(mime, data)}})
         }
         // The format has no documents.
-        UserPart::Media { mime, data } => json!({"type": "text", "text": words::media(mime, data)}),
+        UserPart::Media { mime, data, .. } => json!({"type": "text", "text": words::media(mime, data)}),
     };
     match &user.parts[..] {
         [UserPart::Text(text)] => json!(text),

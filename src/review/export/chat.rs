@@ -231,10 +231,10 @@ impl Chat {
 fn part(part: &UserPart) -> Part<'_> {
     match part {
         UserPart::Text(text) => Part::Text { text },
-        UserPart::Media { mime, data } if mime.starts_with("image/") => {
+        UserPart::Media { mime, data, .. } if mime.starts_with("image/") => {
             Part::ImageUrl { image_url: Url { url: data_url(mime, data) } }
         }
-        UserPart::Media { mime, data } => Part::File { file: FileData { file_data: data_url(mime, data) } },
+        UserPart::Media { mime, data, .. } => Part::File { file: FileData { file_data: data_url(mime, data) } },
     }
 }
 

@@ -165,7 +165,9 @@ impl Section {
         }
         let part = |part: &UserPart| match part {
             UserPart::Text(text) => block("", text),
-            UserPart::Media { mime, data } => image(mime, data).unwrap_or_else(|| block("", &words::media(mime, data))),
+            UserPart::Media { mime, data, .. } => {
+                image(mime, data).unwrap_or_else(|| block("", &words::media(mime, data)))
+            }
         };
         let content: String = user.parts.iter().map(part).collect();
         self.entry("user", "user", "", &content)
