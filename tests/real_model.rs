@@ -7,6 +7,8 @@
 //! With keys set, the same runs go to the services themselves:
 //! `FLUX_TEST_LIVE=1 cargo test --test tests live_` (a few cents).
 
+mod windows;
+
 use std::collections::BTreeSet;
 use std::env;
 use std::fmt;

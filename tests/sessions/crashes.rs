@@ -63,7 +63,7 @@ fn many_runs(api: Api, runs: usize, every: usize) {
 fn session_goes_on_after_an_interrupt() {
     for_each_wire(|api| {
         let call = api.calls(&[(&api.id(1), "read_files", json!({"paths": ["a.txt"]}))]);
-        let server = Server::script(api, [call, api.text("zebraXzebra").cut_after("zebra").end(End::Stall)]);
+        let server = Server::script(api, [call, api.text("zebraXzebra").cut_after_event("zebra").end(End::Stall)]);
         let flux = ask().file("a.txt", "alpha\n");
         let running = flux.clone().server(&server).args(["-c", "talk.jsonl", "the question"]).start();
         server.log().wait_for_requests(2);
