@@ -57,9 +57,9 @@ pub struct Question<'a> {
     pub wire: &'a dyn Wire,
     /// Everything but the conversation.
     pub head: &'a RequestHead<'a>,
-    /// What was said so far.
-    pub conversation: &'a Conversation,
-    /// About how many tokens that is.
+    /// Messages of the conversation.
+    pub messages: usize,
+    /// About how many tokens they are.
     pub estimated_tokens: u64,
 }
 
@@ -109,7 +109,7 @@ impl Client {
         Self { http, endpoint, retry, stop, body: RequestBody::default(), draining: None }
     }
 
-    /// The bytes that the next request will have, without sending it.
+    /// Writes the next request, without sending it, and returns its bytes.
     pub fn prepare(&mut self, wire: &dyn Wire, head: &RequestHead<'_>, conversation: &Conversation) -> u64 {
         self.body.update(wire, head, conversation).len() as u64
     }
@@ -119,14 +119,14 @@ impl Client {
         self.body.clear();
     }
 
-    /// Sends the conversation and returns the finished reply. Failures that a further attempt can mend are tried
+    /// Sends the request that was prepared last and returns the finished reply. Failures that a further attempt can mend are tried
     /// again, as long as nothing of the reply has been shown.
     ///
     /// # Errors
     /// See [`Failed`].
     pub fn respond(&mut self, question: &Question<'_>, listener: &mut dyn Listener) -> Result<Reply, Failed> {
-        let Question { wire, head, conversation, .. } = *question;
-        let bytes = self.prepare(wire, head, conversation);
+        let Question { wire, head, .. } = *question;
+        let bytes = self.body.bytes().len() as u64;
         let mut wait = Duration::ZERO;
         let mut number = 1;
         loop {
@@ -134,7 +134,7 @@ impl Client {
             let mut attempt = Attempt {
                 turn: question.turn,
                 attempt: question.attempts + number,
-                messages: conversation.messages(),
+                messages: question.messages,
                 estimated_tokens: question.estimated_tokens,
                 bytes,
                 wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
