@@ -40,7 +40,7 @@ fn run_rounds(api: Api, rounds: usize) {
         reply(api, n - 1, rounds)
     });
     let run = Flux::to(&server)
-        .args(["--max-turns", "0", "--max-tool-calls", "0", "look around"])
+        .args(["--max-turns", "0", "--max-tool-calls", "0", "--max-context", "1M", "look around"])
         .file("a.txt", "alpha\n")
         .file("b.txt", "beta\n")
         .transcript()

@@ -328,8 +328,9 @@ impl Chosen {
     /// Bytes that a tool result keeps at its head and at its tail: less where the window is small.
     #[must_use]
     pub fn result_cap(&self) -> usize {
-        // Together an eighth of the window, so that the calls of a turn leave room for other turns.
-        let tokens = self.window.unwrap_or(UNKNOWN_WINDOW) / 16;
+        // Together an eighth of the window, so that the calls of a turn leave room for other turns. Of a window that is
+        // only assumed, twice that: it is small for pruning alone.
+        let tokens = self.window.map_or(UNKNOWN_WINDOW / 8, |window| window / 16);
         usize::try_from(tokens * 4).unwrap_or(usize::MAX).clamp(SMALLEST_CAP, DEFAULT_CAP)
     }
 
