@@ -68,6 +68,8 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l api-key-env -d 'The va
 complete -c flux -n "__fish_flux_using_subcommand ask" -l header -d 'A further header (repeatable; never a key)' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l ca-file -d 'Trust the certificates in this file alone' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l retries -d 'Attempts after the first [default: 4]' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l rpm -d 'Requests a minute at most, evenly spaced, over all runs with the same key' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l tpm -d 'Tokens a minute at most, over all runs with the same key' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l idle-timeout -d 'The most time without a byte [default: 300s]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l allow -d 'Grant something more (repeatable): \'write\' to change files, \'write:GLOB\' only some; \'run:PROGRAM **\' to run a program, \'shell\' any; \'net\', \'env:NAME\' for programs; \'read:PATH\' a file that is named as secrets are, or another place. \'flux help permissions\' says what they mean' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l deny -d 'Forbid something: the same words, with less or no pattern for more (\'run\', \'write\', \'read\'); outweighs every grant (repeatable)' -r
@@ -103,6 +105,8 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l debug -d 'Print the st
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-debug -d 'Undo --debug'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l allow-http -d 'Allow plain http to other hosts than this one'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-allow-http -d 'Undo --allow-http'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l no-shared-limits -d 'Do not share what is known of rate limits with other runs'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l shared-limits -d 'Undo --no-shared-limits'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-tools -d 'Offer no tools: pure completion, right for untrusted input whose answer is published'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l tools -d 'Undo --no-tools'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l list-tools -d 'List the tools that the model would be offered and why others are not, and do nothing else'

@@ -162,7 +162,6 @@ impl Run {
         self.sinks.redact(&Redactor::new(&chosen.secrets));
         let opening = input::gather(&self.settings.input, terminal, &stop, &mut self.sinks.messages)?;
         model::check_window(&chosen, &opening)?;
-        lock::lock(&self.settings, &chosen, self.file.as_ref())?;
         self.ask(&chosen, opening, built, &stop)
     }
 
@@ -219,6 +218,7 @@ impl Run {
             (head.tools, head.tool_choice) = (&called, ToolChoice::None);
         }
         let client = chosen.client(&self.settings, stop)?;
+        lock::lock(&self.settings, chosen, self.file.as_ref())?;
         let limits = self.limits(chosen)?;
         let ids = past.call_ids();
         let conversation = past.continued(opening.message, &head, chosen.wire.binds_reasoning());

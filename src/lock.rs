@@ -9,6 +9,7 @@ use crate::base::failure::{Failure, Result};
 use crate::cli::model::Chosen;
 use crate::cli::rights::Files;
 use crate::cli::settings::Settings;
+use crate::client::LEDGERS;
 use crate::report::AnswerFile;
 use crate::sandbox::{self, OwnNeeds};
 
@@ -33,6 +34,7 @@ fn needs(settings: &Settings, port: u16, answer: Option<&AnswerFile>) -> OwnNeed
     let mut read: Vec<PathBuf> = SYSTEM.iter().chain(DEVICES).map(PathBuf::from).collect();
     read.extend(["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().filter_map(|name| env::var(name)).map(PathBuf::from));
     let mut change: Vec<PathBuf> = answer.and_then(AnswerFile::still_opens).map(Path::to_owned).into_iter().collect();
+    change.extend(env::runtime_dir().map(|directory| directory.join(LEDGERS)));
     if let Files::Beneath(root) = &settings.files {
         read.extend_from_slice(settings.policy.places());
         let changes = settings.policy.may_write();

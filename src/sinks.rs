@@ -1,5 +1,7 @@
 //! Hands every fact of a run to those who want it: the transcript, the answer's stream, the lines on stderr.
 
+use std::time::Duration;
+
 use crate::agent::{Observer, Sending};
 use crate::base::failure::Result;
 use crate::base::secret::Redactor;
@@ -154,6 +156,16 @@ impl Listener for Sinks {
             ));
         }
         self.recorder.attempt(attempt, &self.names.provider, &self.names.model, &self.names.base_url)
+    }
+
+    fn waits(&mut self, wait: Duration) {
+        let wait = format!("waiting {:.1} s for the rate limit", wait.as_secs_f64());
+        self.messages.verbose(&wait);
+        self.messages.status(&wait);
+    }
+
+    fn note(&mut self, note: &str) {
+        self.messages.note(note);
     }
 }
 

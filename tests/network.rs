@@ -1,6 +1,7 @@
 //! Section 4 of the contract, the network: retries, timeouts, proxies, redirects, what is taken for a reply.
 
 mod faults;
+mod limits;
 mod proxies;
 mod retries;
 mod timeouts;

@@ -43,7 +43,16 @@ const DOORS: &[(&str, &[&str], &[&str])] = &[
     (
         "the user's own files",
         &["fs::read", "fs::write", "fs::metadata", "fs::remove", "File::open", "OpenOptions"],
-        &["base/", "cli/input/", "client/tls.rs", "report/file.rs", "sandbox/", "tools/files/", "transcript/target.rs"],
+        &[
+            "base/",
+            "cli/input/",
+            "client/ledger.rs",
+            "client/tls.rs",
+            "report/file.rs",
+            "sandbox/",
+            "tools/files/",
+            "transcript/target.rs",
+        ],
     ),
     ("files beneath the root", &["openat2"], &["tools/files/"]),
     ("unsafe code", &["unsafe {", "unsafe fn"], &["base/stdio.rs", "base/signals.rs", "sandbox/"]),

@@ -9,6 +9,7 @@ mod totals;
 mod window;
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
@@ -264,5 +265,13 @@ impl Listener for Counted<'_> {
         let billed = attempt.error.is_none() || attempt.usage != Usage::default();
         self.attempts.push((attempt.usage, if billed { attempt.estimated_tokens } else { 0 }));
         self.observer.attempt(attempt)
+    }
+
+    fn waits(&mut self, wait: Duration) {
+        self.observer.waits(wait);
+    }
+
+    fn note(&mut self, note: &str) {
+        self.observer.note(note);
     }
 }

@@ -20,6 +20,19 @@ pub fn millis_since(start: Instant) -> u64 {
     u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Milliseconds of a clock that never goes back and that all processes of this machine share.
+#[must_use]
+pub fn monotonic_millis() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    u64::try_from(time.tv_sec * 1000 + time.tv_nsec / 1_000_000).unwrap_or(0)
+}
+
+/// Which start of the machine that clock counts from; empty where the system does not say.
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
 /// Milliseconds of Unix time.
 #[must_use]
 pub fn unix_millis() -> u64 {

@@ -50,6 +50,12 @@ pub fn config_dir() -> Option<PathBuf> {
     base.or_else(|| home().map(|home| home.join(".config"))).map(|base| base.join("flux"))
 }
 
+/// `$XDG_RUNTIME_DIR`
+#[must_use]
+pub fn runtime_dir() -> Option<PathBuf> {
+    var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
 /// Where temporary files go.
 #[must_use]
 pub fn temporary_dir() -> PathBuf {

@@ -287,6 +287,18 @@ pub struct NetworkArgs {
     /// Attempts after the first [default: 4]
     #[arg(long, value_name = "N")]
     pub retries: Option<u32>,
+    /// Requests a minute at most, evenly spaced, over all runs with the same key
+    #[arg(long, value_name = "N", value_parser = super::units::count)]
+    pub rpm: Option<u64>,
+    /// Tokens a minute at most, over all runs with the same key
+    #[arg(long, value_name = "N", value_parser = super::units::count)]
+    pub tpm: Option<u64>,
+    /// Do not share what is known of rate limits with other runs
+    #[arg(long, overrides_with = "shared_limits")]
+    pub no_shared_limits: bool,
+    /// Undo --no-shared-limits
+    #[arg(long, hide = true, overrides_with = "no_shared_limits")]
+    pub shared_limits: bool,
     /// The most time without a byte [default: 300s]
     #[arg(long, value_name = "DUR", value_parser = super::units::duration)]
     pub idle_timeout: Option<std::time::Duration>,

@@ -14,7 +14,7 @@ use crate::base::stop::Stopper;
 use crate::base::text;
 use crate::chat::ToolSpec;
 use crate::cli::input::Opening;
-use crate::client::{Client, Http, HttpOptions, ProxyEnv, RetryPolicy, Trust, is_loopback, proxy_port};
+use crate::client::{Client, Http, HttpOptions, Ledger, ProxyEnv, RetryPolicy, Trust, is_loopback, proxy_port};
 use crate::report::Messages;
 use crate::tools::DEFAULT_CAP;
 use crate::wire::{self, Model, Provider, Quirks, RequestHead, ToolChoice, Wire, models, providers};
@@ -354,7 +354,15 @@ impl Chosen {
         // A header of the user's replaces the API's.
         headers.extend(own.filter(|(name, _)| !settings.network.headers.iter().any(|(given, _)| given == name)));
         let endpoint = self.base.endpoint(self.wire.path(), headers);
-        Ok(Client::new(http, endpoint, RetryPolicy { retries: settings.network.retries }, stop.clone()))
+        let network = &settings.network;
+        let limits = (network.own_limits, self.ledger().filter(|_| network.share_limits));
+        Ok(Client::new(http, endpoint, RetryPolicy { retries: network.retries }, limits, stop.clone()))
+    }
+
+    /// Where runs share what is known of the rate limits of this key, if there is a place for it.
+    fn ledger(&self) -> Option<Ledger> {
+        let directory = env::runtime_dir()?;
+        Some(Ledger::new(&directory, self.key.as_ref(), &self.base.origin()))
     }
 
     /// The TCP port that the client connects to.

@@ -16,6 +16,7 @@ use crate::agent::{Limits, OnDeny};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::tty::Terminals;
+use crate::client::OwnLimits;
 use crate::sandbox::Wanted;
 use crate::tools::Policy;
 use crate::tools::custom::OwnTool;
@@ -169,6 +170,10 @@ pub struct NetworkSettings {
     pub ca_file: Option<PathBuf>,
     /// Attempts after the first.
     pub retries: u32,
+    /// `--rpm` and `--tpm`
+    pub own_limits: OwnLimits,
+    /// What is known of rate limits is shared with other runs.
+    pub share_limits: bool,
     /// The most time without a byte.
     pub idle_timeout: Duration,
 }
@@ -368,6 +373,11 @@ fn network(ask: &Ask) -> Result<NetworkSettings> {
         allow_http: args.allow_http,
         ca_file: args.ca_file.as_ref().map(PathBuf::from),
         retries: args.retries.unwrap_or(4),
+        own_limits: OwnLimits {
+            requests: args.rpm.filter(|limit| *limit > 0),
+            tokens: args.tpm.filter(|limit| *limit > 0),
+        },
+        share_limits: !args.no_shared_limits,
         idle_timeout: args.idle_timeout.unwrap_or(Duration::from_secs(300)),
     })
 }

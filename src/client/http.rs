@@ -246,6 +246,11 @@ impl Reading {
         self.begun
     }
 
+    /// Status and headers.
+    pub(super) fn head(&self) -> &ReplyHead {
+        &self.head
+    }
+
     /// The HTTP status.
     pub(super) fn status(&self) -> u16 {
         self.head.status

@@ -1,9 +1,12 @@
 //! Floor 3: one request, made to work: sent, retried where that is safe, read to its end.
 
 mod http;
+mod ledger;
 mod proxy;
 mod retry;
+mod throttle;
 mod tls;
+mod turnstile;
 mod url;
 
 use std::time::Duration;
@@ -12,15 +15,19 @@ use crate::base::clock;
 use crate::base::failure::{self, Failure};
 use crate::base::stop::{Stop, Stopper};
 use crate::chat::{Conversation, Reply, StopReason};
-use crate::wire::{ApiError, Attempt, Delta, Ended, ErrorClass, RequestBody, RequestHead, Wire};
+use crate::wire::{Announced, ApiError, Attempt, Delta, End, Ended, ErrorClass, RequestBody, RequestHead, Wire};
 
 pub use http::{Http, HttpOptions, proxy_port};
+pub use ledger::{FOLDER as LEDGERS, Ledger};
 pub use proxy::{ProxyEnv, is_loopback};
 pub use retry::RetryPolicy;
+pub use throttle::OwnLimits;
 pub use tls::Trust;
 pub use url::Base;
 
 use http::Reading;
+use throttle::Start;
+use turnstile::Turnstile;
 
 /// Where requests go and what they carry besides the body.
 #[derive(Debug, Clone)]
@@ -82,6 +89,12 @@ pub trait Listener {
     /// # Errors
     /// It cannot be written.
     fn attempt(&mut self, attempt: &Attempt) -> failure::Result<()>;
+
+    /// The next request waits for a rate limit.
+    fn waits(&mut self, wait: Duration);
+
+    /// Something that people may want to know.
+    fn note(&mut self, note: &str);
 }
 
 /// A provider behind its wire and its network address, for one conversation.
@@ -90,6 +103,7 @@ pub struct Client {
     http: Http,
     endpoint: Endpoint,
     retry: RetryPolicy,
+    turnstile: Turnstile,
     stop: Stopper,
     body: RequestBody,
     /// The connection of the last reply, read to its end on a thread so that it can be used again.
@@ -105,8 +119,15 @@ const DRAIN: Duration = Duration::from_millis(50);
 impl Client {
     /// Makes a client for one conversation.
     #[must_use]
-    pub fn new(http: Http, endpoint: Endpoint, retry: RetryPolicy, stop: Stopper) -> Self {
-        Self { http, endpoint, retry, stop, body: RequestBody::default(), draining: None }
+    pub fn new(
+        http: Http,
+        endpoint: Endpoint,
+        retry: RetryPolicy,
+        (own, ledger): (OwnLimits, Option<Ledger>),
+        stop: Stopper,
+    ) -> Self {
+        let turnstile = Turnstile::new(own, ledger, stop.clone());
+        Self { http, endpoint, retry, turnstile, stop, body: RequestBody::default(), draining: None }
     }
 
     /// Writes the next request, without sending it, and returns its bytes.
@@ -137,13 +158,17 @@ impl Client {
                 messages: question.messages,
                 estimated_tokens: question.estimated_tokens,
                 bytes,
-                wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
                 ..Attempt::default()
             };
-            let (mut ended, shown) = self.attempt(wire, head, &mut attempt, listener)?;
+            let start = self.turnstile.pass(attempt.estimated_tokens, &mut wait, listener);
+            attempt.wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            let (mut ended, shown) = match start {
+                Ok(start) => self.attempt(wire, head, start, &mut attempt, listener)?,
+                Err(_) => (wire.decoder(head).finish(End::Failed(stopped()), &mut |_| ()), false),
+            };
             let stop = self.stop.stopped().filter(|_| ended.error.is_some());
             if stop.is_some() {
-                ended.error = Some(ApiError::new(ErrorClass::Cancelled, "the run was stopped"));
+                ended.error = Some(stopped());
             }
             attempt.error.clone_from(&ended.error);
             if let Some(error) = &mut attempt.error {
@@ -156,10 +181,10 @@ impl Client {
             if let Some(stop) = stop {
                 return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
             }
-            match self.retry.next(&error, number, self.stop.remaining()) {
-                Some(delay) if !shown => wait = delay,
+            wait = match self.retry.next(&error, number, self.stop.remaining()) {
+                Some(delay) if !shown => delay,
                 _ => return Err(Failed::Api(self.named(error), Box::new(ended.reply))),
-            }
+            };
             if let Some(stop) = self.stop.sleep(wait) {
                 return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
             }
@@ -172,6 +197,7 @@ impl Client {
         &mut self,
         wire: &dyn Wire,
         head: &RequestHead<'_>,
+        turn: Start,
         attempt: &mut Attempt,
         listener: &mut dyn Listener,
     ) -> Result<(Ended, bool), Failed> {
@@ -186,6 +212,10 @@ impl Client {
                 return Ok((*ended, false));
             }
         };
+        let announced = Announced::of(reading.head());
+        if reading.status() < 400 {
+            self.turnstile.accepted(turn, &announced, tap.listener);
+        }
         while tap.refused.is_none() {
             let more = reading.step(&mut |delta| tap.take(delta));
             if reading.has_begun() {
@@ -202,6 +232,7 @@ impl Client {
         attempt.status = Some(reading.status());
         attempt.request_id = reading.request_id();
         let (ended, drain) = reading.finish(&mut |delta| tap.take(delta));
+        self.turnstile.ended(turn, &announced, ended.error.as_ref(), &ended.reply.usage, tap.listener);
         if attempt.request_id.is_none() {
             attempt.request_id = ended.error.as_ref().and_then(|error| error.request_id.clone());
         }
@@ -228,6 +259,10 @@ impl Client {
             draining.wait(DRAIN);
         }
     }
+}
+
+fn stopped() -> ApiError {
+    ApiError::new(ErrorClass::Cancelled, "the run was stopped")
 }
 
 /// Passes the pieces of a reply on until the listener refuses one.

@@ -103,6 +103,12 @@ impl Base {
         Endpoint { url: self.join(path), headers, host: self.host.clone(), is_local: self.is_loopback() }
     }
 
+    /// Scheme, host and port.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        format!("{}://{}:{}", self.scheme, self.host, self.port)
+    }
+
     /// Same scheme, host and port.
     #[must_use]
     pub fn same_origin(&self, other: &Self) -> bool {

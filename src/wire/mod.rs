@@ -3,6 +3,7 @@
 //! Nothing here opens a socket, sleeps or reads a file. [`Wire`] is implemented once a provider API; everything
 //! that is peculiar to a server that speaks such an API is data ([`Quirks`]).
 
+mod announced;
 mod anthropic;
 mod attempt;
 mod body;
@@ -22,6 +23,7 @@ mod usage;
 
 use crate::chat::{Entry, ToolSpec};
 
+pub use announced::{Announced, Budget};
 pub use attempt::Attempt;
 pub use body::RequestBody;
 pub use error::{ApiError, ErrorClass, ReplyHead, TooLong};

@@ -41,7 +41,7 @@ pub(super) fn of_text(message: &str) -> Option<Duration> {
 }
 
 /// Reads `1.5s`, `6m0s`, `20ms`, `1 minute`, `20 seconds`, as far as it goes.
-fn duration(mut text: &str) -> Option<Duration> {
+pub(super) fn duration(mut text: &str) -> Option<Duration> {
     let mut total = 0.0;
     loop {
         text = text.trim_start();

@@ -48,6 +48,11 @@ pub(super) fn headline(body: &[u8]) -> String {
     report::headline(&String::from_utf8_lossy(body))
 }
 
+/// A time as Go writes it: `6m0s`, `20ms`.
+pub(super) fn go_duration(text: &str) -> Option<std::time::Duration> {
+    delay::duration(text)
+}
+
 /// Whether a whole JSON reply is an error report.
 pub(super) fn is_report(data: &RawValue) -> bool {
     report::is_report(data)

@@ -1,0 +1,113 @@
+//! Lets requests through one by one as the limits allow: waits where the pace says so, and tells the pace what the
+//! servers said. The pace is the shared one where there is a ledger, else this run's own.
+
+use std::time::Duration;
+
+use super::Listener;
+use super::ledger::{Ledger, Trouble};
+use super::throttle::{OwnLimits, Pace, Start, Turn, float};
+use crate::base::clock;
+use crate::base::stop::{Stop, Stopper};
+use crate::chat::Usage;
+use crate::wire::{Announced, ApiError, ErrorClass};
+
+/// Below this a wait is not worth a line.
+const WORTH_A_LINE: Duration = Duration::from_millis(500);
+
+/// The way to the network for one conversation.
+#[derive(Debug)]
+pub(super) struct Turnstile {
+    own: OwnLimits,
+    ledger: Option<Ledger>,
+    pace: Pace,
+    stop: Stopper,
+}
+
+impl Turnstile {
+    pub(super) fn new(own: OwnLimits, ledger: Option<Ledger>, stop: Stopper) -> Self {
+        Self { own, ledger, pace: Pace::default(), stop }
+    }
+
+    /// Waits until a request of about `tokens` may start, and adds that to `waited`.
+    ///
+    /// # Errors
+    /// The run was stopped.
+    pub(super) fn pass(
+        &mut self,
+        tokens: u64,
+        waited: &mut Duration,
+        listener: &mut dyn Listener,
+    ) -> Result<Start, Stop> {
+        let own = self.own;
+        let mut told = false;
+        loop {
+            let turn = self.change(listener, |pace, now| pace.reserve(now, float(tokens), own, fastrand::f64()));
+            let now = clock::monotonic_millis();
+            let wait = match turn {
+                Turn::At(start) if start.at <= now => return Ok(start),
+                Turn::At(start) => start.at - now,
+                Turn::Later(wait) => wait,
+            };
+            let wait = Duration::from_millis(wait);
+            if wait >= WORTH_A_LINE && !std::mem::replace(&mut told, true) {
+                listener.waits(wait);
+            }
+            let since = clock::now();
+            let stop = self.stop.sleep(wait);
+            *waited += since.elapsed();
+            if let Some(stop) = stop {
+                return Err(stop);
+            }
+            if let Turn::At(start) = turn
+                && self.change(listener, |pace, _| pace.holds(start))
+            {
+                return Ok(start);
+            }
+        }
+    }
+
+    /// The head of a reply came: the request was accepted.
+    pub(super) fn accepted(&mut self, start: Start, announced: &Announced, listener: &mut dyn Listener) {
+        self.change(listener, |pace, now| pace.accepted(now, start, announced));
+    }
+
+    /// The request has ended.
+    pub(super) fn ended(
+        &mut self,
+        start: Start,
+        announced: &Announced,
+        error: Option<&ApiError>,
+        usage: &Usage,
+        listener: &mut dyn Listener,
+    ) {
+        if let Some(error) = error.filter(|error| error.class == ErrorClass::RateLimit) {
+            let asked = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+            self.change(listener, |pace, now| pace.refused(now, start, announced, asked));
+        } else if self.own.tokens.is_some()
+            && let (Some(input), Some(output)) = (usage.input, usage.output)
+        {
+            let own = self.own;
+            self.change(listener, |pace, _| pace.used(start, float(input.saturating_add(output)), own));
+        }
+    }
+
+    fn change<T>(&mut self, listener: &mut dyn Listener, change: impl FnOnce(&mut Pace, u64) -> T) -> T {
+        let locked = match self.ledger.as_ref().map(|ledger| ledger.lock(&self.stop)) {
+            Some(Ok((locked, pace))) => {
+                self.pace = pace;
+                Ok(Some(locked))
+            }
+            Some(Err(trouble)) => Err(trouble),
+            None => Ok(None),
+        };
+        let value = change(&mut self.pace, clock::monotonic_millis());
+        let saved = locked.and_then(|locked| locked.map_or(Ok(()), |locked| locked.save(&self.pace)));
+        if let Err(trouble) = saved {
+            self.ledger = None;
+            if let Trouble::Because(why) = trouble {
+                listener.note(&format!("rate limits are not shared between runs (--no-shared-limits): {why}"));
+            }
+        }
+        value
+    }
+}
