@@ -21,6 +21,8 @@ pub struct Limits {
     pub cost: Option<f64>,
     /// The whole run.
     pub timeout: Option<Duration>,
+    /// Shortly before that the model is asked for what it has.
+    pub last_words: bool,
 }
 
 impl Agent<'_> {

@@ -3,6 +3,7 @@
 
 mod calls;
 mod denials;
+mod last_words;
 mod limits;
 mod repeats;
 mod totals;
@@ -136,6 +137,9 @@ impl Agent<'_> {
                     before.clear();
                     let results = self.run_calls(&reply, &mut repeats, observer)?;
                     conversation.push(reply.resolve(results));
+                    if self.time_is_short() {
+                        return self.last_words(conversation, observer);
+                    }
                 }
                 StopReason::Pause if pauses < MOST_PAUSES => {
                     pauses += 1;

@@ -413,5 +413,6 @@ fn limits(ask: &Ask) -> Result<Limits> {
         run_tokens: args.max_run_tokens.filter(|limit| *limit > 0),
         cost: args.max_cost,
         timeout: args.timeout,
+        last_words: ask.output.partial,
     })
 }

@@ -93,3 +93,43 @@ fn a_signal_that_the_parent_ignores_or_blocks_is_treated_as_it_should_be() {
     running.signal(Signal::TERM);
     let _ = running.wait().signal(15);
 }
+
+#[test]
+fn a_run_whose_time_is_nearly_over_asks_once_more_without_tools() {
+    for api in crate::support::wire::APIS {
+        let calls = |n| api.calls(&[(&api.id(n), "list_files", serde_json::json!({}))]);
+        let server = Server::script(api, [calls(1), api.text("What I have so far.")]);
+        let flux = Flux::to(&server).args(["--timeout", "8s", "--partial", "p"]).transcript();
+        let run = flux.run().code(124).stdout("What I have so far.\n").stderr_has("(exit 124)");
+        let requests = server.requests();
+        let choice = &requests[1].json["tool_choice"];
+        let none = choice == "none" || choice["type"] == "none";
+        assert!(none, "{choice}");
+        assert_eq!(requests[0].json["tools"], requests[1].json["tools"]);
+        let (before, after) = (api.messages(&requests[0].json).len(), requests[1].text());
+        assert!(before < api.messages(&requests[1].json).len() && after.contains("nearly over"), "{after}");
+        assert_eq!(run.transcript().result()["result"], "What I have so far.");
+        // Without --partial, and with time to spare, nothing of that happens.
+        for args in [&["--timeout", "8s"][..], &["--timeout", "60s", "--partial"]] {
+            let server = Server::script(api, [calls(1), api.text("done")]);
+            let _ = Flux::to(&server).args(args.iter().copied()).arg("p").run().code(0).stdout("done\n");
+            assert!(!server.requests()[1].text().contains("nearly over"));
+        }
+    }
+}
+
+#[test]
+fn last_words_that_do_not_come_leave_what_was_said_before() {
+    for api in crate::support::wire::APIS {
+        let said = api.text_and_calls("I will look.", &[(&api.id(1), "list_files", serde_json::json!({}))]);
+        let server = Server::script(api, [said, api.error(400, "invalid_request_error", "no")]);
+        let flux = Flux::to(&server).args(["--timeout", "8s", "--partial", "p"]);
+        let _ = flux.run().code(124).stdout("I will look.\n");
+        // A server that does not keep to the tool choice.
+        let call = |n| api.text_and_calls("I will look.", &[(&api.id(n), "list_files", serde_json::json!({}))]);
+        let server = Server::script(api, [call(1), call(2)]);
+        let flux = Flux::to(&server).args(["--timeout", "8s", "--partial", "p"]).transcript();
+        let run = flux.run().code(124).stdout("I will look.\n");
+        assert_eq!(run.transcript().faults(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,51 @@
+//! With `--partial`: a run whose time is nearly over asks the model once more, without tools, for what it has, so
+//! that the time was not spent for nothing.
+
+use std::time::Duration;
+
+use super::{Agent, Observer};
+use crate::base::exit::Exit;
+use crate::base::failure::{Failure, Result};
+use crate::base::stop::Stop;
+use crate::chat::{Conversation, Part, StopReason, UserMessage};
+use crate::wire::ToolChoice;
+
+/// With less than this left, and less than a part of the whole, the model is asked for its last words.
+const SHORT: Duration = Duration::from_secs(10);
+const PART: f64 = 0.15;
+
+const NOTE: &str = "The time of this run is nearly over and no further tool call is possible: give your answer now, \
+     from what you have, and say what is missing.";
+
+impl Agent<'_> {
+    /// Whether so little time is left that the next request has to be the last.
+    pub(super) fn time_is_short(&self) -> bool {
+        let (Some(whole), Some(left)) = (self.limits.timeout, self.stop.remaining()) else { return false };
+        self.limits.last_words && left < SHORT.max(whole.mul_f64(PART))
+    }
+
+    /// Asks for an answer from what there is. It is the text of the last turn; the run has failed all the same.
+    ///
+    /// # Errors
+    /// Always: the time is over.
+    pub(super) fn last_words(&mut self, mut conversation: Conversation, observer: &mut dyn Observer) -> Result<String> {
+        self.check_limits()?;
+        conversation.push_user(UserMessage { parts: vec![Part::Text(NOTE.to_owned())], ..UserMessage::default() });
+        self.head.tool_choice = ToolChoice::None;
+        self.fit(&mut conversation, observer)?;
+        self.check_cost()?;
+        let before = std::mem::take(&mut self.last_text);
+        match self.ask(&mut conversation, observer) {
+            // Some servers do not keep to the tool choice.
+            Ok(reply) if reply.stop == StopReason::ToolUse => {
+                self.answer_without_running(&reply, observer)?;
+            }
+            Err(failure) if matches!(failure.exit, Exit::Signal(_) | Exit::Io) => return Err(failure),
+            Ok(_) | Err(_) => {}
+        }
+        if self.last_text.trim().is_empty() {
+            self.last_text = before;
+        }
+        Err(Failure::from(Stop::Deadline))
+    }
+}
