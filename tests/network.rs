@@ -5,6 +5,7 @@ mod limits;
 mod proxies;
 mod retries;
 mod timeouts;
+mod tls;
 
 use crate::support::{Api, Flux, Reply, Run, Server};
 

@@ -13,6 +13,7 @@ pub mod strict_anthropic;
 pub mod strict_chat;
 pub mod strict_responses;
 pub mod sys;
+pub mod tls;
 pub mod tools;
 pub mod transcript;
 pub mod wait;
