@@ -5,6 +5,7 @@ mod endings;
 mod files;
 mod leaks;
 mod model;
+mod nth;
 mod system;
 
 use serde_json::Value;
