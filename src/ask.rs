@@ -24,26 +24,29 @@ use crate::cli::model::{self, Chosen};
 use crate::cli::rights::Files;
 use crate::cli::settings::{Instruction, OutputSettings, Settings, Verbosity};
 use crate::context;
+use crate::dry_run;
+use crate::fail_open;
+use crate::form::{Answer, WRAPPER};
 use crate::help;
 use crate::lock;
 use crate::prompt;
-use crate::report::{Answer, AnswerFile, Messages};
+use crate::report::{self, AnswerFile, Messages};
 use crate::sandbox;
 use crate::sinks::Sinks;
 use crate::toolbox::{self, Built};
 use crate::transcript::{Past, Recorder, RunResult, Target, UsageLine};
-use crate::wire::ToolChoice;
+use crate::wire::{OutputFormat, Structured, ToolChoice};
 
 /// Runs `flux ask` with these arguments.
 #[must_use]
 pub fn run(matches: &ArgMatches, words: &[OsString], terminals: Terminals) -> Exit {
     let settings = match Settings::resolve(matches, words, terminals) {
         Ok(settings) => settings,
-        Err(failure) => {
-            Messages::default().error(&failure);
-            return failure.exit;
-        }
+        Err(failure) => return fail_open::unsettled(matches, &failure),
     };
+    if settings.output.disabled {
+        return fail_open::disabled(&settings.output);
+    }
     if let Some(exit) = for_people(&settings, terminals) {
         return exit;
     }
@@ -118,6 +121,7 @@ fn messages(output: &OutputSettings) -> Messages {
             && env::var("TERM").as_deref() != Some("dumb"),
         color: output.color,
         at_terminal: terminals.stderr,
+        fail_open: output.fail_open,
         ..Messages::default()
     }
 }
@@ -147,13 +151,13 @@ impl Run {
     }
 
     /// Everything up to the answer.
-    fn work(&mut self) -> Result<String> {
+    fn work(&mut self) -> Result<Answer> {
         // Children come from a process that is started before this one reads a key or starts a thread.
         let built = toolbox::build(&self.settings, &mut self.sinks.messages)?;
         sandbox::conceal();
         let stop = Stopper::new(self.settings.limits.timeout).or_fail(Exit::Os, || "no descriptor left")?;
         signals::watch(stop.clone()).or_fail(Exit::Os, || "no thread left")?;
-        enforce_deadline(&stop).or_fail(Exit::Os, || "no thread left")?;
+        enforce_deadline(&stop, &self.sinks.messages).or_fail(Exit::Os, || "no thread left")?;
         self.sinks.answer.stop_with(stop.clone());
         self.open_outputs(&stop)?;
         let terminal = self.settings.output.terminals.stdin;
@@ -169,7 +173,7 @@ impl Run {
     fn open_outputs(&mut self, stop: &Stopper) -> Result<()> {
         let output = &self.settings.output;
         if self.sinks.writes_stdout() {
-            Answer::check()?;
+            report::Answer::check()?;
         }
         let root = match &self.settings.files {
             Files::Beneath(root) => Some(root.as_path()),
@@ -198,15 +202,23 @@ impl Run {
             self.sinks.messages.note(note);
         }
         self.sinks.recorder = Recorder::new(targets);
-        self.file = output.file.as_deref().map(|name| AnswerFile::prepare(name, root)).transpose()?;
+        let file = output.file.as_deref().map(|name| AnswerFile::prepare(name, root)).transpose()?;
+        self.file = if output.prepend { file.map(AnswerFile::prepending).transpose()? } else { file };
         Ok(())
     }
 
-    fn ask(&mut self, chosen: &Chosen, mut opening: Opening, built: Built, stop: &Stopper) -> Result<String> {
-        let toolbox = built.toolbox.with_cap(chosen.result_cap());
+    fn ask(&mut self, chosen: &Chosen, mut opening: Opening, built: Built, stop: &Stopper) -> Result<Answer> {
+        let built = Built { toolbox: built.toolbox.with_cap(chosen.result_cap()), ..built };
+        let toolbox = &built.toolbox;
         let system = prompt::system(&self.settings, &opening.system, toolbox.specs());
         let past = std::mem::take(&mut self.past);
+        let format = self.settings.form.schema().map(|schema| OutputFormat::new(schema, WRAPPER));
         let mut head = chosen.head(&self.settings.model, &system, toolbox.specs());
+        head.format = format.as_ref().filter(|_| chosen.quirks.structured != Structured::Never);
+        if let Some(shown) = self.settings.dry_run {
+            let report = dry_run::Report::new(&self.settings, chosen, &head, &built);
+            return Ok(report.answer(opening.message, shown));
+        }
         let is_asked = past.asks(&opening.message);
         context::record(&mut self.sinks.recorder, &self.settings, &head, &opening, built.sandbox.as_deref())?;
         if !is_asked {
@@ -230,7 +242,8 @@ impl Run {
             head,
             model: chosen.model,
             free: chosen.is_free(),
-            toolbox: &toolbox,
+            form: &self.settings.form,
+            toolbox,
             limits,
             denials: Denials::new(self.settings.on_deny),
             stop: stop.clone(),
@@ -257,7 +270,7 @@ impl Run {
 
     /// Writes what is owed: the answer, the result object, the transcript's last line, and on failure the line on
     /// stderr. The code that it returns is the one that holds for all of it.
-    fn end(mut self, outcome: Result<String>) -> Exit {
+    fn end(mut self, outcome: Result<Answer>) -> Exit {
         self.sinks.messages.clear_status();
         let (answer, mut failure) = match outcome {
             Ok(answer) => (Some(answer), None),
@@ -272,42 +285,44 @@ impl Run {
         }
         let gone = failure.as_ref().is_some_and(|failure| failure.exit == Exit::Signal(SIGPIPE));
         if self.settings.output.format == Format::Json && !gone {
-            let line = self.sinks.recorder.result_line(&self.result(answer.as_deref(), failure.as_ref()));
+            let line = self.sinks.recorder.result_line(&self.result(answer.as_ref(), failure.as_ref()));
             failure = failure.or(self.sinks.answer.json(&line).err());
         }
-        let result = self.result(answer.as_deref(), failure.as_ref());
+        let result = self.result(answer.as_ref(), failure.as_ref());
         let mut recorder = std::mem::replace(&mut self.sinks.recorder, Recorder::new(Vec::new()));
-        let late = recorder.result(result, |failure| self.result(answer.as_deref(), Some(failure)));
+        let late = recorder.result(result, |failure| self.result(answer.as_ref(), Some(failure)));
         let failure = failure.or(late);
-        let exit = failure.as_ref().map_or(Exit::Ok, |failure| failure.exit);
+        let exit = exit_of(answer.as_ref(), failure.as_ref());
         if let Some(failure) = failure.filter(|failure| !matches!(failure.exit, Exit::Signal(_))) {
             let name = self.error_name();
             self.sinks.messages.error_about(&name, &failure);
         }
         self.sinks.say_denials();
         self.say_totals(exit);
-        exit
+        if self.settings.output.fail_open && exit.may_pass() { Exit::Ok } else { exit }
     }
 
     /// With `--partial` what there is when a limit ends the run.
-    fn partial_answer(&self, failure: &Failure) -> Option<String> {
+    fn partial_answer(&self, failure: &Failure) -> Option<Answer> {
         let limit = matches!(failure.exit, Exit::Limit | Exit::Timeout);
-        (limit && self.settings.output.partial && !self.summary.text.is_empty()).then(|| self.summary.text.clone())
+        let partial = limit && self.settings.output.partial && !self.summary.text.is_empty();
+        partial.then(|| Answer { text: self.summary.text.clone(), ..Answer::default() })
     }
 
-    fn write_answer(&mut self, answer: &str) -> Result<()> {
+    fn write_answer(&mut self, answer: &Answer) -> Result<()> {
         if let Some(file) = &self.file {
-            let answer = self.sinks.messages.redactor.clean(answer);
+            let answer = self.sinks.messages.redactor.clean(&answer.text);
             return file.write(&format!("{}\n", answer.trim_end_matches('\n')));
         }
         match self.settings.output.format {
-            Format::Text => self.sinks.whole_answer(answer),
+            Format::Text if self.settings.output.silent => Ok(()),
+            Format::Text => self.sinks.whole_answer(&answer.text),
             Format::Json | Format::Jsonl => Ok(()),
         }
     }
 
-    fn result(&self, answer: Option<&str>, failure: Option<&Failure>) -> RunResult {
-        let exit = failure.map_or(Exit::Ok, |failure| failure.exit);
+    fn result(&self, answer: Option<&Answer>, failure: Option<&Failure>) -> RunResult {
+        let exit = exit_of(answer, failure);
         let totals = &self.summary.totals;
         let error = failure.map(|failure| {
             let class = failure.class.unwrap_or(exit.status());
@@ -317,7 +332,8 @@ impl Run {
             status: exit.status(),
             exit_code: exit.code(),
             stop_reason: self.summary.stop_reason.clone(),
-            result: answer.unwrap_or(&self.summary.text).to_owned(),
+            result: answer.map_or(&self.summary.text, |answer| &answer.text).clone(),
+            structured: answer.and_then(|answer| answer.structured.clone()),
             turns: totals.turns,
             tool_calls: totals.tool_calls,
             retries: totals.retries,
@@ -352,16 +368,22 @@ impl Run {
     }
 }
 
+fn exit_of(answer: Option<&Answer>, failure: Option<&Failure>) -> Exit {
+    failure.map_or_else(|| answer.map_or(Exit::Ok, Answer::exit), |failure| failure.exit)
+}
+
 /// How long a run that is told to end may take for it.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Ends a run that its deadline finds where nothing can be told to end: opening a pipe, connecting, waiting for a lock.
-fn enforce_deadline(stop: &Stopper) -> std::io::Result<()> {
+fn enforce_deadline(stop: &Stopper, messages: &Messages) -> std::io::Result<()> {
     let Some(left) = stop.remaining() else { return Ok(()) };
+    let mut messages = Messages { fail_open: messages.fail_open, ..Messages::default() };
     let watch = move || {
         clock::pause(left + GRACE);
-        Messages::default().error(&Stop::Deadline.into());
-        signal_hook::low_level::exit(Exit::Timeout.code().into())
+        messages.error(&Stop::Deadline.into());
+        let exit = if messages.fail_open { Exit::Ok } else { Exit::Timeout };
+        signal_hook::low_level::exit(exit.code().into())
     };
     std::thread::Builder::new().name("deadline".to_owned()).stack_size(64 << 10).spawn(watch).map(drop)
 }

@@ -10,6 +10,7 @@ pub mod base;
 pub mod chat;
 pub mod sandbox;
 // Floor 2
+pub mod form;
 pub mod wire;
 // Floor 3
 pub mod client;
@@ -23,6 +24,8 @@ pub mod cli;
 // Above them: the command itself
 pub mod ask;
 pub mod context;
+pub mod dry_run;
+pub mod fail_open;
 pub mod help;
 pub mod lock;
 pub mod prompt;

@@ -23,15 +23,17 @@ const NO_TOOLS: &str = "This run has no tools: work on what is given, and say so
 /// flux's own system prompt and what the user adds. It is the same in every turn.
 #[must_use]
 pub fn system(settings: &Settings, added: &str, tools: &[ToolSpec]) -> String {
-    if settings.input.bare_system {
-        return added.to_owned();
-    }
-    let own = if tools.is_empty() {
+    // The form is the user's wish, so it stands beside a bare system prompt too, last, as what holds in the end.
+    let form = settings.form.instruction().unwrap_or_default();
+    let own = if settings.input.bare_system {
+        String::new()
+    } else if tools.is_empty() {
         [SYSTEM, RULES, NO_TOOLS].join(" ")
     } else {
         [SYSTEM, READING, RULES, &may_do(&settings.policy), &own_tools(tools)].join(" ").trim_end().to_owned()
     };
-    if added.is_empty() { own } else { format!("{own}\n\n{added}") }
+    let parts = [own.as_str(), added, &form];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n\n")
 }
 
 /// What this run may do, and which flag permits more.

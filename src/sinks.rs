@@ -6,7 +6,7 @@ use crate::agent::{Observer, Sending};
 use crate::base::failure::Result;
 use crate::base::secret::Redactor;
 use crate::base::text;
-use crate::chat::{Conversation, Entry, LineId, Part, Reply, ToolCall, ToolResult};
+use crate::chat::{Conversation, Entry, LineId, Part, Reply, ToolCall, ToolResult, UserMessage};
 use crate::cli::args::Format;
 use crate::cli::model::Chosen;
 use crate::cli::settings::OutputSettings;
@@ -212,6 +212,12 @@ impl Observer for Sinks {
         self.recorder.reply(reply, self.names.api, cost, error)
     }
 
+    fn complaint(&mut self, message: &UserMessage) -> Result<Option<LineId>> {
+        let (_, preview) = user_preview(message);
+        self.messages.verbose(format!("asked again: {preview}"));
+        self.recorder.user(message)
+    }
+
     fn tool(&mut self, call: &ToolCall) {
         self.messages.status(format!("{} {}", call.name, text::prefix(call.arguments.replay(), 60)));
     }
@@ -231,18 +237,22 @@ impl Observer for Sinks {
 
 /// The role of the last message and the beginning of its text.
 fn last_message(conversation: &Conversation) -> (&'static str, String) {
-    let user = |parts: &[Part]| {
-        let text =
-            parts.iter().rev().find_map(|part| if let Part::Text(text) = part { Some(text.as_str()) } else { None });
-        text::prefix(text.unwrap_or("(attachment)"), 100).to_owned()
-    };
     match conversation.entries().last() {
-        Some(Entry::User(message)) => ("user", user(&message.parts)),
-        Some(Entry::Step { note: Some(note), .. }) => ("user", user(&note.parts)),
+        Some(Entry::User(message)) => user_preview(message),
+        Some(Entry::Step { note: Some(note), .. }) => user_preview(note),
         Some(Entry::Step { turn, .. }) => match turn.tools().last() {
             Some(exchange) => ("tool", text::prefix(&exchange.result.text, 100).to_owned()),
             None => ("assistant", text::prefix(&turn.text(), 100).to_owned()),
         },
         None => ("none", String::new()),
     }
+}
+
+fn user_preview(message: &UserMessage) -> (&'static str, String) {
+    let text = message.parts.iter().rev().find_map(text_of);
+    ("user", text::prefix(text.unwrap_or("(attachment)"), 100).to_owned())
+}
+
+fn text_of(part: &Part) -> Option<&str> {
+    if let Part::Text(text) = part { Some(text) } else { None }
 }

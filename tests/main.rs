@@ -22,6 +22,7 @@ mod context;
 mod edits;
 mod exit_codes;
 mod faults;
+mod forms;
 mod generated;
 mod input;
 mod loop_turns;

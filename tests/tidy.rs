@@ -9,6 +9,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("base", 0),
     ("chat", 1),
     ("sandbox", 1),
+    ("form", 2),
     ("wire", 2),
     ("client", 3),
     ("tools", 3),
@@ -22,10 +23,12 @@ const FLOORS: &[(&str, u32)] = &[
     ("review", 6),
     ("context", 6),
     ("prompt", 6),
+    ("fail_open", 6),
     ("help", 7),
-    ("ask", 8),
-    ("lib", 9),
-    ("main", 10),
+    ("dry_run", 8),
+    ("ask", 9),
+    ("lib", 10),
+    ("main", 11),
 ];
 
 /// A thing of the outside world, the words by which code reaches it, and the files that may.

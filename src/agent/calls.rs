@@ -69,7 +69,7 @@ impl Agent<'_> {
         observer: &mut dyn Observer,
     ) -> Result<Vec<ToolResult>> {
         let answer = |call| {
-            let mut result = ToolResult::error("not_run", "not run: the turn did not end in a request for tools");
+            let mut result = not_run();
             self.count(&result);
             result.detail.line = observer.tool_result(call, &result)?;
             Ok(result)
@@ -163,6 +163,11 @@ fn timed(toolbox: &Toolbox, call: &ToolCall, redactor: &Redactor, stop: &(dyn Fn
     result.detail.duration_ms = clock::millis_since(start);
     result.detail.changed = !result.is_error && !toolbox.is_read_only(call);
     result
+}
+
+/// The result of a call in a turn that did not end in tool use.
+pub(super) fn not_run() -> ToolResult {
+    ToolResult::error("not_run", "not run: the turn did not end in a request for tools")
 }
 
 fn after_denial() -> ToolResult {

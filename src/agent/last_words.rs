@@ -7,7 +7,8 @@ use super::{Agent, Observer};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 use crate::base::stop::Stop;
-use crate::chat::{Conversation, Part, StopReason, UserMessage};
+use crate::chat::{Conversation, StopReason, UserMessage};
+use crate::form::Answer;
 use crate::wire::ToolChoice;
 
 /// With less than this left, and less than a part of the whole, the model is asked for its last words.
@@ -28,9 +29,9 @@ impl Agent<'_> {
     ///
     /// # Errors
     /// Always: the time is over.
-    pub(super) fn last_words(&mut self, mut conversation: Conversation, observer: &mut dyn Observer) -> Result<String> {
+    pub(super) fn last_words(&mut self, mut conversation: Conversation, observer: &mut dyn Observer) -> Result<Answer> {
         self.check_limits()?;
-        conversation.push_user(UserMessage { parts: vec![Part::Text(NOTE.to_owned())], ..UserMessage::default() });
+        conversation.push_user(UserMessage::text(NOTE));
         self.head.tool_choice = ToolChoice::None;
         self.fit(&mut conversation, observer)?;
         self.check_cost()?;

@@ -2,6 +2,7 @@
 //! turn or something ends the run. It prints nothing and knows no provider: it tells an [`Observer`].
 
 mod calls;
+mod demand;
 mod denials;
 mod last_words;
 mod limits;
@@ -16,8 +17,9 @@ use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 use crate::base::secret::Redactor;
 use crate::base::stop::Stopper;
-use crate::chat::{Conversation, LineId, Reply, StopReason, ToolCall, ToolResult, Usage};
+use crate::chat::{Conversation, LineId, Reply, StopReason, ToolCall, ToolResult, Usage, UserMessage};
 use crate::client::{Client, Failed, Listener, Question};
+use crate::form::{Answer, Form};
 use crate::tools::Toolbox;
 use crate::transcript::entry::Prune;
 use crate::wire::{ApiError, Attempt, Cost, Delta, Model, RequestHead, Wire, cost};
@@ -63,6 +65,12 @@ pub trait Observer: Listener {
     /// It cannot be recorded.
     fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<Option<LineId>>;
 
+    /// The model is told what is wrong with its answer. Returns the id of the message's line in the transcript.
+    ///
+    /// # Errors
+    /// It cannot be recorded.
+    fn complaint(&mut self, message: &UserMessage) -> Result<Option<LineId>>;
+
     /// A tool call begins.
     fn tool(&mut self, call: &ToolCall);
 
@@ -85,6 +93,8 @@ pub struct Agent<'a> {
     pub model: Option<&'static Model>,
     /// The server is on this machine, so a turn costs nothing.
     pub free: bool,
+    /// The form that the answer must have.
+    pub form: &'a Form,
     /// What the model may do.
     pub toolbox: &'a Toolbox,
     /// When to stop.
@@ -123,7 +133,8 @@ impl Agent<'_> {
     ///
     /// # Errors
     /// A limit, a refusal, a stop or a failure ended the run before an answer.
-    pub fn run(&mut self, mut conversation: Conversation, observer: &mut dyn Observer) -> Result<String> {
+    pub fn run(&mut self, mut conversation: Conversation, observer: &mut dyn Observer) -> Result<Answer> {
+        let mut repairs = self.form.repairs();
         let mut repeats = Repeats::default();
         let mut pauses = 0;
         let mut before = String::new();
@@ -147,7 +158,13 @@ impl Agent<'_> {
                     let results = self.answer_without_running(&reply, observer)?;
                     conversation.push(reply.resolve(results));
                 }
-                _ => return self.judge(&reply, before),
+                _ => {
+                    let text = self.judge(&reply, std::mem::take(&mut before))?;
+                    match self.read(&text, &mut repairs)? {
+                        Ok(answer) => return Ok(answer),
+                        Err(fault) => self.complain(&fault, reply, &mut conversation, observer)?,
+                    }
+                }
             }
         }
     }
@@ -176,7 +193,9 @@ impl Agent<'_> {
                 }
                 Err(Failed::Api(error, partial)) => {
                     self.record_partial(*partial, observer, &error)?;
-                    return Err(Failure::from(&error));
+                    if !self.gives_up_format(&error) {
+                        return Err(Failure::from(&error));
+                    }
                 }
                 Err(Failed::Stopped(stop, error, partial)) => {
                     self.record_partial(*partial, observer, &error)?;

@@ -8,6 +8,8 @@ use super::stop::Stop;
 pub enum Exit {
     /// The answer is complete and flushed.
     Ok,
+    /// The verdict is no.
+    No,
     /// Wrong use of the command line.
     Usage,
     /// The input cannot be used.
@@ -36,6 +38,8 @@ pub enum Exit {
     Limit,
     /// The model declined or answered nothing.
     Declined,
+    /// The answer has not the demanded form.
+    Form,
     /// The permissions of the run stopped it.
     Denied,
     /// The sandbox cannot be built.
@@ -63,8 +67,8 @@ const fn row(code: &'static str, meaning: &'static str, again: &'static str) -> 
 
 /// Every exit code that users can meet.
 pub static TABLE: &[Row] = &[
-    row("0", "the answer is complete and flushed", ""),
-    row("1", "reserved for predicates: no", "no"),
+    row("0", "the answer is complete and flushed; --check: yes; or --fail-open let a failure pass", ""),
+    row("1", "--check: no; nothing else, ever", "no"),
     row("2", "usage: the command line is wrong", "no"),
     row(
         "65",
@@ -87,7 +91,7 @@ pub static TABLE: &[Row] = &[
         "no",
     ),
     row("82", "the model declined, or answered nothing", "no"),
-    row("83", "reserved: the answer has not the demanded form", "maybe"),
+    row("83", "the answer has not the demanded form: --schema, --check, --choice, --extract", "maybe"),
     row("84", "stopped by permissions: --on-deny fail, or five denials in a row", "no"),
     row("85", "the sandbox cannot be built, so nothing was run", "no"),
     row("124", "--timeout or --stdin-timeout was reached", "yes"),
@@ -100,6 +104,7 @@ impl Exit {
     pub fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
+            Self::No => 1,
             Self::Usage => 2,
             Self::Data => 65,
             Self::NoInput => 66,
@@ -114,6 +119,7 @@ impl Exit {
             Self::Config => 78,
             Self::Limit => 80,
             Self::Declined => 82,
+            Self::Form => 83,
             Self::Denied => 84,
             Self::Sandbox => 85,
             Self::Timeout => 124,
@@ -121,11 +127,18 @@ impl Exit {
         }
     }
 
+    /// Whether `--fail-open` lets it pass: a wrong command line and a signal are for whoever gave them.
+    #[must_use]
+    pub fn may_pass(self) -> bool {
+        !matches!(self, Self::Ok | Self::No | Self::Usage | Self::Signal(_))
+    }
+
     /// The word for it in the `result` line's `status`.
     #[must_use]
     pub fn status(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::No => "no",
             Self::Limit | Self::Timeout => "limit",
             Self::Declined => "declined",
             Self::Denied => "denied",

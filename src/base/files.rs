@@ -52,6 +52,19 @@ pub fn open(path: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// Reads a file that is only data, or a pipe that is named like one.
+///
+/// # Errors
+/// It cannot be read, or is longer than `limit`.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.take(limit + 1).read_to_end(&mut bytes).or_fail(Exit::NoInput, || path.display().to_string())?;
+    if bytes.len() as u64 > limit {
+        return Err(Failure::new(Exit::Data, format!("{}: too large", path.display())));
+    }
+    Ok(bytes)
+}
+
 /// Why a file is not to be trusted.
 fn distrust(metadata: &Metadata) -> Option<&'static str> {
     let others = metadata.mode() & 0o002 != 0;

@@ -13,6 +13,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 pub use conversation::{Conversation, Entry};
+pub use unique::parse as unique_json;
 
 /// A piece of provider state that goes back unchanged, byte for byte, to the wire and model that wrote it
 /// ([`Origin`]) and to nobody else. Only the wire that made it knows what is in it.

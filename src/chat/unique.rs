@@ -8,6 +8,15 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Vis
 /// A JSON object whose keys, at every depth, are unique. Only the check is kept.
 pub(super) struct Object;
 
+/// Parses any JSON value under the same rule.
+///
+/// # Errors
+/// It is not one JSON value, or a key is repeated.
+pub fn parse(text: &str) -> serde_json::Result<serde_json::Value> {
+    serde_json::from_str::<Any>(text)?;
+    serde_json::from_str(text)
+}
+
 /// Any JSON value under the same rule.
 struct Any;
 

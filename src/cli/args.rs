@@ -3,6 +3,8 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use super::forms::FormArgs;
+
 /// A one-shot Unix filter for language models.
 #[derive(Debug, Parser)]
 #[command(
@@ -123,6 +125,9 @@ pub struct Ask {
     /// What comes out.
     #[command(flatten, next_help_heading = "Output")]
     pub output: OutputArgs,
+    /// For scripts.
+    #[command(flatten, next_help_heading = "Form of the answer")]
+    pub forms: FormArgs,
     /// Who answers.
     #[command(flatten, next_help_heading = "Model")]
     pub model: ModelArgs,

@@ -15,8 +15,29 @@ use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::files;
 
 /// Flags that would change the rights or the output of every pipe: command line and profile only.
-const NOT_IN_CONFIG: &[&str] =
-    &["allow", "tool", "list_tools", "files", "no_stdin", "stdin", "output", "format", "json", "jsonl", "session"];
+const NOT_IN_CONFIG: &[&str] = &[
+    "allow",
+    "tool",
+    "session",
+    "list_tools",
+    "files",
+    "no_stdin",
+    "stdin",
+    "output",
+    "format",
+    "json",
+    "jsonl",
+    "extract",
+    "no_extract",
+    "schema",
+    "check",
+    "no_check",
+    "choice",
+    "prepend_to",
+    "fail_open",
+    "no_fail_open",
+    "dry_run",
+];
 /// More is no configuration.
 const LONGEST: u64 = 1 << 20;
 /// Flags that choose the files themselves.

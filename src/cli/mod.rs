@@ -3,6 +3,7 @@
 pub mod args;
 pub mod color;
 pub mod config;
+pub mod forms;
 pub mod input;
 mod key;
 mod local;

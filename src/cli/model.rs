@@ -14,7 +14,9 @@ use crate::base::stop::Stopper;
 use crate::base::text;
 use crate::chat::ToolSpec;
 use crate::cli::input::Opening;
-use crate::client::{Client, Http, HttpOptions, Ledger, ProxyEnv, RetryPolicy, Trust, is_loopback, proxy_port};
+use crate::client::{
+    Client, Endpoint, Http, HttpOptions, Ledger, ProxyEnv, RetryPolicy, Trust, is_loopback, proxy_port,
+};
 use crate::report::Messages;
 use crate::tools::DEFAULT_CAP;
 use crate::wire::{self, Model, Provider, Quirks, RequestHead, ToolChoice, Wire, models, providers};
@@ -75,7 +77,10 @@ pub fn choose(settings: &Settings, stop: &Stopper, messages: &mut Messages) -> R
         let message = format!("{}: plain http only to this machine; --allow-http permits it", base.shown());
         return Err(Failure::new(Exit::Config, message));
     }
-    let key = key::find(settings, server.provider, base, server.wire.name(), stop)?;
+    let key = match key::find(settings, server.provider, base, server.wire.name(), stop) {
+        Err(_) if settings.dry_run.is_some() => None,
+        key => key?,
+    };
     let model_id = match model_id {
         Some(id) => id,
         None => default_model(&server, settings, key.as_ref(), stop)?,
@@ -233,6 +238,7 @@ fn no_key() -> Failure {
 }
 
 fn found_locally(settings: &Settings, stop: &Stopper) -> Result<(Server, Option<String>)> {
+    stay_offline(settings)?;
     let found = local::find(&|base: &Base| http(base, settings, stop), stop)?;
     let missing = || Failure::new(Exit::Config, "no local server: start ollama or llama.cpp");
     let (name, base, models) = found.ok_or_else(missing)?;
@@ -251,12 +257,19 @@ fn found_locally(settings: &Settings, stop: &Stopper) -> Result<(Server, Option<
     Ok((server, Some(first)))
 }
 
+/// A dry run asks nobody, so it cannot ask which models there are.
+fn stay_offline(settings: &Settings) -> Result<()> {
+    let message = "--dry-run asks no server what it has: name provider and model: -m PROVIDER/MODEL";
+    if settings.dry_run.is_some() { Err(Failure::new(Exit::Usage, message)) } else { Ok(()) }
+}
+
 /// The model to ask where only the provider was named.
 fn default_model(server: &Server, settings: &Settings, key: Option<&key::Key>, stop: &Stopper) -> Result<String> {
     if let Some(model) = server.provider.default_model {
         return Ok(model.to_owned());
     }
     if server.base.is_loopback() {
+        stay_offline(settings)?;
         let http = http(&server.base, settings, stop)?;
         let models = local::models(&http, &server.base, key.map(|key| &key.secret))?;
         if let Some(first) = models.into_iter().next() {
@@ -317,6 +330,7 @@ impl Chosen {
             params: &settings.params,
             quirks: &self.quirks,
             tool_choice: ToolChoice::Auto,
+            format: None,
         }
     }
 
@@ -340,6 +354,15 @@ impl Chosen {
     /// Certificates or proxy cannot be used.
     pub fn client(&self, settings: &Settings, stop: &Stopper) -> Result<Client> {
         let http = http(&self.base, settings, stop)?;
+        let network = &settings.network;
+        let retry = RetryPolicy { retries: network.retries };
+        let limits = (network.own_limits, self.ledger().filter(|_| network.share_limits));
+        Ok(Client::new(http, self.endpoint(settings), retry, limits, stop.clone()))
+    }
+
+    /// Where requests go and the headers they carry.
+    #[must_use]
+    pub fn endpoint(&self, settings: &Settings) -> Endpoint {
         let mut headers = settings.network.headers.clone();
         if let Some(key) = &self.key {
             let key = key.expose();
@@ -353,10 +376,7 @@ impl Chosen {
         let own = self.wire.headers(&head).into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
         // A header of the user's replaces the API's.
         headers.extend(own.filter(|(name, _)| !settings.network.headers.iter().any(|(given, _)| given == name)));
-        let endpoint = self.base.endpoint(self.wire.path(), headers);
-        let network = &settings.network;
-        let limits = (network.own_limits, self.ledger().filter(|_| network.share_limits));
-        Ok(Client::new(http, endpoint, RetryPolicy { retries: network.retries }, limits, stop.clone()))
+        self.base.endpoint(self.wire.path(), headers)
     }
 
     /// Where runs share what is known of the rate limits of this key, if there is a place for it.

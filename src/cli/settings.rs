@@ -8,15 +8,17 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, FromArgMatches as _};
 use serde_json::value::RawValue;
 
-use super::args::{Ask, Format};
+use super::args::{Ask, FormArgs, Format};
 use super::color;
 use super::config;
+use super::forms;
 use super::rights::{self, Files};
 use crate::agent::{Limits, OnDeny};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::tty::Terminals;
 use crate::client::OwnLimits;
+use crate::form::Form;
 use crate::sandbox::Wanted;
 use crate::tools::Policy;
 use crate::tools::custom::OwnTool;
@@ -45,6 +47,10 @@ pub struct Settings {
     pub on_deny: OnDeny,
     /// Only list the tools.
     pub list_tools: bool,
+    /// The form that the answer must have.
+    pub form: Form,
+    /// Only show what would be sent, in this format.
+    pub dry_run: Option<Format>,
     /// When to stop.
     pub limits: Limits,
 }
@@ -107,8 +113,16 @@ pub enum Verbosity {
 /// What comes out.
 #[derive(Debug, Clone)]
 pub struct OutputSettings {
-    /// `-o`
+    /// `-o` or `--prepend-to`
     pub file: Option<PathBuf>,
+    /// The answer goes above what the file holds.
+    pub prepend: bool,
+    /// `--fail-open`
+    pub fail_open: bool,
+    /// `FLUX_DISABLE` is set, and obeyed.
+    pub disabled: bool,
+    /// The exit code is the whole answer: `--check -q`.
+    pub silent: bool,
     /// Write text as it arrives.
     pub stream: bool,
     /// Print what there is when a limit ends the run.
@@ -190,7 +204,11 @@ impl Settings {
         let model_typed = typed.model.model.is_some();
         let mut ask = config::layered(typed, words)?;
         ask.prompt = prompt;
-        let output = output(&ask, terminals)?;
+        let mut output = output(&ask, terminals)?;
+        let shown = output.format;
+        if ask.forms.dry_run {
+            output.writes_nothing();
+        }
         let files = rights::files(&ask.tools)?;
         if let Files::Beneath(root) = &files
             && !ask.config.no_config
@@ -210,8 +228,18 @@ impl Settings {
             sandbox: rights::sandbox(&ask.tools),
             on_deny: rights::on_deny(&ask.tools),
             list_tools: ask.tools.list_tools,
+            form: ask.forms.form()?,
+            dry_run: ask.forms.dry_run.then_some(shown),
             limits: limits(&ask)?,
         })
+    }
+}
+
+impl OutputSettings {
+    /// A dry run answers on stdout and touches no file.
+    fn writes_nothing(&mut self) {
+        (self.file, self.transcript, self.format, self.stream) = (None, None, Format::Text, false);
+        (self.fail_open, self.silent) = (false, false);
     }
 }
 
@@ -296,7 +324,7 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
         let other = if args.output.is_some() { "--output" } else { "--format" };
         return Err(usage(format!("--stream cannot be used with {other}")));
     }
-    if args.transcript.is_some() && args.transcript == args.output {
+    if args.transcript.is_some() && args.transcript.as_ref() == forms::target(ask) {
         return Err(usage("--transcript and --output name the same file"));
     }
     if args.transcript.as_deref() == Some("-") && format != Format::Jsonl {
@@ -308,10 +336,15 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
         let why = if session == "-" { "takes a file" } else { "and --output name the same file" };
         return Err(usage(format!("--session {why}")));
     }
-    let plain = format == Format::Text && args.output.is_none();
+    FormArgs::check_against(ask, format)?;
+    let plain = format == Format::Text && args.output.is_none() && ask.forms.is_plain();
     Ok(OutputSettings {
         // As for curl, `-` is stdout.
-        file: args.output.as_ref().filter(|file| *file != "-").map(PathBuf::from),
+        file: forms::target(ask).map(PathBuf::from),
+        prepend: ask.forms.prepend_to.is_some(),
+        fail_open: forms::fails_open(ask),
+        disabled: forms::is_disabled(ask),
+        silent: ask.forms.check && args.quiet,
         stream: args.stream || (terminals.stdout && plain && !args.no_stream),
         partial: args.partial,
         format,

@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::base::exit::Exit;
-use crate::base::failure::{OrFail as _, Result};
+use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::place::{Place, directory};
 use crate::base::stdio;
 
@@ -16,6 +16,8 @@ pub struct AnswerFile {
     /// As the user named it.
     name: PathBuf,
     sink: Sink,
+    /// What the file holds stays, below the answer.
+    prepends: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,21 @@ impl AnswerFile {
                 Sink::File(path)
             }
         };
-        Ok(Self { name: name.to_owned(), sink })
+        Ok(Self { name: name.to_owned(), sink, prepends: false })
+    }
+
+    /// Keeps what the file holds below the answer.
+    ///
+    /// # Errors
+    /// It is no regular file, or cannot be read.
+    pub fn prepending(mut self) -> Result<Self> {
+        let name = self.name.display().to_string();
+        let Sink::File(path) = &self.sink else {
+            return Err(Failure::new(Exit::CannotCreate, format!("{name}: --prepend-to takes a regular file")));
+        };
+        content(path).or_fail(Exit::CannotCreate, || name)?;
+        self.prepends = true;
+        Ok(self)
     }
 
     /// What has still to be opened when the answer is written: the directory of the file that is replaced, or a FIFO.
@@ -66,11 +82,22 @@ impl AnswerFile {
     /// It cannot be written; the old file is as it was.
     pub fn write(&self, text: &str) -> Result<()> {
         let result = match &self.sink {
+            Sink::File(path) if self.prepends => {
+                content(path).and_then(|old| replace(path, &[text.as_bytes(), &old].concat()).map_err(plain))
+            }
             Sink::File(path) => replace(path, text.as_bytes()).map_err(plain),
             Sink::Open(file) => stdio::write_all(file, text.as_bytes()),
             Sink::Fifo => open(&self.name).and_then(|file| stdio::write_all(file, text.as_bytes())),
         };
         result.or_fail(Exit::Io, || self.name.display().to_string())
+    }
+}
+
+/// What a file holds; nothing where there is none.
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        content => content,
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Messages {
     pub color: bool,
     /// stderr is a terminal.
     pub at_terminal: bool,
+    /// `--fail-open`: a failure that may pass is said to do so.
+    pub fail_open: bool,
     /// Secrets of this run.
     pub redactor: Redactor,
     /// A status line stands on the terminal.
@@ -59,8 +61,10 @@ impl Messages {
         if !name.is_empty() && !message.starts_with(name) {
             message = format!("{name}: {message}");
         }
-        let mut out = format!("{label} {} (exit {})\n", text::line(&message), failure.exit.code());
-        for line in failure.advice.lines() {
+        let passes = self.fail_open && failure.exit.may_pass();
+        let how = if passes { ", let pass by --fail-open" } else { "" };
+        let mut out = format!("{label} {} (exit {}{how})\n", text::line(&message), failure.exit.code());
+        for line in failure.advice.lines().filter(|_| !passes) {
             out.push_str(line);
             out.push('\n');
         }

@@ -418,7 +418,7 @@ impl ToolCounts {
 /// The `result` line.
 #[derive(Debug, Serialize)]
 pub struct RunResult {
-    /// `ok`, `limit`, `declined`, `denied`, `error` or `aborted`.
+    /// `ok`, `no`, `limit`, `declined`, `denied`, `error` or `aborted`.
     pub status: &'static str,
     /// The exit code.
     pub exit_code: u8,
@@ -426,6 +426,9 @@ pub struct RunResult {
     pub stop_reason: Option<String>,
     /// The answer; without a whole one what there is of it.
     pub result: String,
+    /// The same as data, where a form was demanded that is JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub structured: Option<Value>,
     /// Requests that were answered.
     pub turns: u64,
     /// Tool calls by outcome.

@@ -1,6 +1,6 @@
 //! What the encoders of all wires share: the members of a body, user text that lies in pieces, authorship.
 
-use super::{RequestHead, ToolChoice, json};
+use super::{OutputFormat, RequestHead, Structured, ToolChoice, json};
 use crate::chat::{Block, Media, Origin, Part, Sealed, ToolResult, Turn, UserMessage};
 
 /// Stands for a user message with nothing in it, which no server takes.
@@ -100,8 +100,14 @@ fn extra<'a>(head: &RequestHead<'a>, name: &str) -> Option<&'a str> {
     head.params.extra.iter().rev().find(|(extra, _)| extra == name).map(|(_, value)| value.get())
 }
 
-/// Ends the list of messages and the body. `none` forbids tool calls in this wire's words.
-pub(super) fn close(head: &RequestHead<'_>, none: &str, out: &mut Vec<u8>) {
+/// Ends the list of messages and the body. In this wire's words `none` forbids tool calls and `format` gives the
+/// member that holds the answer to a schema, if the wire takes that schema.
+pub(super) fn close(
+    head: &RequestHead<'_>,
+    none: &str,
+    format: impl Fn(Option<&OutputFormat>) -> Option<(&'static str, String)>,
+    out: &mut Vec<u8>,
+) {
     out.push(b']');
     let has_tools = !head.tools.is_empty() || extra(head, "tools").is_some();
     let choice = match head.tool_choice {
@@ -109,10 +115,21 @@ pub(super) fn close(head: &RequestHead<'_>, none: &str, out: &mut Vec<u8>) {
         ToolChoice::Auto => extra(head, "tool_choice"),
     };
     if let Some(choice) = choice {
-        out.extend_from_slice(b",\"tool_choice\":");
-        out.extend_from_slice(choice.as_bytes());
+        write_behind("tool_choice", choice, out);
+    }
+    let free = !has_tools || head.tool_choice == ToolChoice::None;
+    let fits = free || head.quirks.structured == Structured::BesideTools;
+    if let Some((name, value)) = format(head.format.filter(|_| fits))
+        && extra(head, name).is_none()
+    {
+        write_behind(name, &value, out);
     }
     out.push(b'}');
+}
+
+/// Writes a member behind the messages.
+fn write_behind(name: &str, value: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(format!(",\"{name}\":{value}").as_bytes());
 }
 
 /// Whether the turn was written by the one that is asked now, so that its seals may go back.

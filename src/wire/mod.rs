@@ -19,6 +19,7 @@ mod outcome;
 pub mod providers;
 mod reply;
 mod sse;
+mod structured;
 mod usage;
 
 use crate::chat::{Entry, ToolSpec};
@@ -30,6 +31,7 @@ pub use error::{ApiError, ErrorClass, ReplyHead, TooLong};
 pub use models::{Cost, Model, cost};
 pub use providers::Provider;
 pub use reply::{Ended, ReplyReader};
+pub use structured::{OutputFormat, Structured, refuses_format};
 
 /// All wires, in the order in which `--help` names them.
 pub static WIRES: &[&dyn Wire] = &[&anthropic::Anthropic, &openai_responses::OpenaiResponses, &openai_chat::OpenaiChat];
@@ -86,6 +88,8 @@ pub struct Quirks {
     pub echo_reasoning: EchoReasoning,
     /// Chat Completions: an assistant message must stand between tool results and a user message (Mistral).
     pub assistant_after_tools: bool,
+    /// Whether a JSON Schema for the answer is taken.
+    pub structured: Structured,
     /// Anthropic: the service itself, which knows prompt caching and the API version 2026-10-21.
     pub anthropic_service: bool,
 }
@@ -112,7 +116,8 @@ pub enum ToolChoice {
     None,
 }
 
-/// Everything about a request but the conversation. All of it stays the same from turn to turn but `tool_choice`,
+/// Everything about a request but the conversation. All of it stays the same from turn to turn but `tool_choice`
+/// and `format`,
 /// so that the bytes before the newest entry never change.
 #[derive(Debug, Clone)]
 pub struct RequestHead<'a> {
@@ -132,6 +137,8 @@ pub struct RequestHead<'a> {
     pub quirks: &'a Quirks,
     /// Whether tools may be called.
     pub tool_choice: ToolChoice,
+    /// What the answer is held to, where the server can do that. Like `tool_choice` it is written behind the messages.
+    pub format: Option<&'a OutputFormat>,
 }
 
 /// A part of a reply for showing while it arrives. Only the finished reply is data.

@@ -1,7 +1,7 @@
 //! The providers that are known by name: where they are, how they take a key, how they depart from their API.
 //! Data alone, as of 2026-11-22.
 
-use super::{Auth, EchoReasoning, MaxTokensField, Quirks};
+use super::{Auth, EchoReasoning, MaxTokensField, Quirks, Structured};
 
 /// A place that serves models.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +30,7 @@ const COMPATIBLE: Quirks = Quirks {
     nine_letter_ids: false,
     echo_reasoning: EchoReasoning::Nothing,
     assistant_after_tools: false,
+    structured: Structured::WithoutTools,
     anthropic_service: false,
 };
 
@@ -46,14 +47,24 @@ pub static PROVIDERS: &[Provider] = &[
         base_url: Some("https://api.anthropic.com"),
         key_env: Some("ANTHROPIC_API_KEY"),
         wire: "anthropic",
-        quirks: Quirks { auth: Auth::XApiKey, anthropic_service: true, ..COMPATIBLE },
+        quirks: Quirks {
+            auth: Auth::XApiKey,
+            structured: Structured::BesideTools,
+            anthropic_service: true,
+            ..COMPATIBLE
+        },
         default_model: Some("claude-sonnet-5-5"),
         is_local: false,
     },
     Provider {
         wire: "openai-responses",
         default_model: Some("gpt-6-sol"),
-        ..chat("openai", Some("https://api.openai.com/v1"), Some("OPENAI_API_KEY"), NEWER)
+        ..chat(
+            "openai",
+            Some("https://api.openai.com/v1"),
+            Some("OPENAI_API_KEY"),
+            Quirks { structured: Structured::BesideTools, ..NEWER },
+        )
     },
     local("ollama", "http://localhost:11434/v1"),
     local("llamacpp", "http://localhost:8080/v1"),
@@ -69,9 +80,15 @@ pub static PROVIDERS: &[Provider] = &[
         "deepseek",
         Some("https://api.deepseek.com"),
         Some("DEEPSEEK_API_KEY"),
-        Quirks { echo_reasoning: EchoReasoning::Always, ..COMPATIBLE },
+        Quirks { echo_reasoning: EchoReasoning::Always, structured: Structured::Never, ..COMPATIBLE },
     ),
-    chat("groq", Some("https://api.groq.com/openai/v1"), Some("GROQ_API_KEY"), NEWER),
+    chat(
+        "groq",
+        Some("https://api.groq.com/openai/v1"),
+        Some("GROQ_API_KEY"),
+        // It refuses a schema together with a stream.
+        Quirks { structured: Structured::Never, ..NEWER },
+    ),
     chat(
         "mistral",
         Some("https://api.mistral.ai/v1"),
@@ -81,7 +98,12 @@ pub static PROVIDERS: &[Provider] = &[
     chat("together", Some("https://api.together.xyz/v1"), Some("TOGETHER_API_KEY"), COMPATIBLE),
     chat("xai", Some("https://api.x.ai/v1"), Some("XAI_API_KEY"), NEWER),
     chat("gemini", Some("https://generativelanguage.googleapis.com/v1beta/openai"), Some("GEMINI_API_KEY"), COMPATIBLE),
-    chat("azure", None, Some("AZURE_OPENAI_API_KEY"), Quirks { auth: Auth::ApiKey, ..NEWER }),
+    chat(
+        "azure",
+        None,
+        Some("AZURE_OPENAI_API_KEY"),
+        Quirks { auth: Auth::ApiKey, structured: Structured::BesideTools, ..NEWER },
+    ),
 ];
 
 const fn chat(

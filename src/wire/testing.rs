@@ -1,6 +1,6 @@
 //! What the tests of this floor share.
 
-use super::{Auth, EchoReasoning, MaxTokensField, Params, Quirks, RequestHead, ToolChoice};
+use super::{Auth, EchoReasoning, MaxTokensField, Params, Quirks, RequestHead, Structured, ToolChoice};
 
 static PARAMS: Params = Params { effort: None, temperature: None, seed: None, extra: Vec::new() };
 
@@ -13,6 +13,7 @@ pub(super) fn quirks() -> Quirks {
         nine_letter_ids: false,
         echo_reasoning: EchoReasoning::AsReceived,
         assistant_after_tools: false,
+        structured: Structured::BesideTools,
         anthropic_service: true,
     }
 }
@@ -28,5 +29,6 @@ pub(super) fn head(quirks: &Quirks) -> RequestHead<'_> {
         params: &PARAMS,
         quirks,
         tool_choice: ToolChoice::Auto,
+        format: None,
     }
 }

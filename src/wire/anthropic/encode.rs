@@ -4,7 +4,7 @@ use super::{IDS, NAME};
 use crate::chat::{Block, Entry, Exchange, Media, Sealed, ToolCall, Turn, UserMessage};
 use crate::wire::encode::{self, Body};
 use crate::wire::ids::tool_name;
-use crate::wire::{RequestHead, json};
+use crate::wire::{OutputFormat, RequestHead, json};
 
 /// The API demands a limit; this one stands in where the caller gives none.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
@@ -16,9 +16,6 @@ pub(super) fn open(head: &RequestHead<'_>, out: &mut Vec<u8>) {
     body.limit("max_tokens", head.max_tokens.or(Some(DEFAULT_MAX_TOKENS)));
     if head.quirks.anthropic_service {
         body.json("cache_control", r#"{"type":"ephemeral"}"#);
-    }
-    if let Some(effort) = &head.params.effort {
-        body.json("output_config", &format!("{{\"effort\":{}}}", json::quoted(effort)));
     }
     body.temperature();
     body.tools(|tool, out| {
@@ -34,6 +31,15 @@ pub(super) fn open(head: &RequestHead<'_>, out: &mut Vec<u8>) {
         body.member("system", |out| json::write_string(head.system, out));
     }
     body.messages("messages");
+}
+
+/// The member that holds the answer to a schema. The effort is in the same object.
+pub(super) fn format(head: &RequestHead<'_>, format: Option<&OutputFormat>) -> Option<(&'static str, String)> {
+    let effort = head.params.effort.as_ref().map(|effort| format!("\"effort\":{}", json::quoted(effort)));
+    let schema = format.and_then(|format| format.strict.as_ref());
+    let format = schema.map(|schema| format!(r#""format":{{"type":"json_schema","schema":{schema}}}"#));
+    let members: Vec<String> = effort.into_iter().chain(format).collect();
+    (!members.is_empty()).then(|| ("output_config", format!("{{{}}}", members.join(","))))
 }
 
 pub(super) fn entry(head: &RequestHead<'_>, entry: &Entry, out: &mut Vec<u8>) {

@@ -6,7 +6,7 @@ mod decode;
 mod encode;
 
 use super::ids::Rule;
-use super::{Decoder, RequestHead, Wire};
+use super::{Decoder, OutputFormat, RequestHead, Wire};
 use crate::chat::{Entry, Origin};
 
 /// The wire's name; turns that it wrote carry it.
@@ -48,7 +48,8 @@ impl Wire for Anthropic {
     }
 
     fn close(&self, head: &RequestHead<'_>, out: &mut Vec<u8>) {
-        super::encode::close(head, r#"{"type":"none"}"#, out);
+        let format = |format: Option<&OutputFormat>| encode::format(head, format);
+        super::encode::close(head, r#"{"type":"none"}"#, format, out);
     }
 
     fn binds_reasoning(&self) -> bool {

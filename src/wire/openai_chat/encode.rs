@@ -4,7 +4,7 @@ use super::{NAME, ids};
 use crate::chat::{Block, Entry, Exchange, Media, Seal, ToolSpec, Turn, UserMessage};
 use crate::wire::encode::{self, Body};
 use crate::wire::ids::tool_name;
-use crate::wire::{EchoReasoning, MaxTokensField, RequestHead, json};
+use crate::wire::{EchoReasoning, MaxTokensField, OutputFormat, RequestHead, json};
 
 /// A text part up to the place of its string.
 const TEXT: &str = r#"{"type":"text","text":"#;
@@ -45,6 +45,12 @@ fn write_tool(tool: &ToolSpec, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"parameters\":");
     out.extend_from_slice(tool.schema.as_bytes());
     out.extend_from_slice(b"}}");
+}
+
+/// The member that holds the answer to a schema.
+pub(super) fn format(format: Option<&OutputFormat>) -> Option<(&'static str, String)> {
+    let member = |schema| format!(r#"{{"type":"json_schema","json_schema":{{{schema}}}}}"#);
+    format?.openai().map(|schema| ("response_format", member(schema)))
 }
 
 pub(super) fn entry(head: &RequestHead<'_>, entry: &Entry, out: &mut Vec<u8>) {

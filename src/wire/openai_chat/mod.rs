@@ -47,7 +47,7 @@ impl Wire for OpenaiChat {
     }
 
     fn close(&self, head: &RequestHead<'_>, out: &mut Vec<u8>) {
-        super::encode::close(head, "\"none\"", out);
+        super::encode::close(head, "\"none\"", encode::format, out);
     }
 
     fn decoder(&self, head: &RequestHead<'_>) -> Box<dyn Decoder> {

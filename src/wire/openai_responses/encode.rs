@@ -4,7 +4,7 @@ use super::{IDS, NAME};
 use crate::chat::{Block, Entry, Exchange, Media, Sealed, Turn, UserMessage};
 use crate::wire::encode::{self, Body};
 use crate::wire::ids::tool_name;
-use crate::wire::{RequestHead, json};
+use crate::wire::{OutputFormat, RequestHead, json};
 
 /// A text part up to the place of its string.
 const TEXT: &str = r#"{"type":"input_text","text":"#;
@@ -31,6 +31,11 @@ pub(super) fn open(head: &RequestHead<'_>, out: &mut Vec<u8>) {
         body.member("instructions", |out| json::write_string(head.system, out));
     }
     body.messages("input");
+}
+
+/// The member that holds the answer to a schema.
+pub(super) fn format(format: Option<&OutputFormat>) -> Option<(&'static str, String)> {
+    format?.openai().map(|schema| ("text", format!(r#"{{"format":{{"type":"json_schema",{schema}}}}}"#)))
 }
 
 pub(super) fn entry(head: &RequestHead<'_>, entry: &Entry, out: &mut Vec<u8>) {

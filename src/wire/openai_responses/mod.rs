@@ -43,7 +43,7 @@ impl Wire for OpenaiResponses {
     }
 
     fn close(&self, head: &RequestHead<'_>, out: &mut Vec<u8>) {
-        super::encode::close(head, "\"none\"", out);
+        super::encode::close(head, "\"none\"", encode::format, out);
     }
 
     fn decoder(&self, head: &RequestHead<'_>) -> Box<dyn Decoder> {

@@ -1,0 +1,34 @@
+//! `--fail-open` and `FLUX_DISABLE` before there is a run: a hook must block nothing, whatever is wrong.
+
+use clap::{ArgMatches, FromArgMatches as _};
+
+use crate::base::exit::Exit;
+use crate::base::failure::Failure;
+use crate::cli::args::Ask;
+use crate::cli::forms;
+use crate::cli::settings::{OutputSettings, Verbosity};
+use crate::report::Messages;
+
+/// Ends a run whose flags could not be settled. Of them only those that were typed are known.
+#[must_use]
+pub fn unsettled(matches: &ArgMatches, failure: &Failure) -> Exit {
+    let typed = Ask::from_arg_matches(matches).unwrap_or_default();
+    if forms::is_disabled(&typed) && failure.exit != Exit::Usage {
+        say(typed.output.quiet);
+        return Exit::Ok;
+    }
+    let fail_open = forms::fails_open(&typed);
+    Messages { fail_open, ..Messages::default() }.error(failure);
+    if fail_open && failure.exit.may_pass() { Exit::Ok } else { failure.exit }
+}
+
+/// Ends a run that `FLUX_DISABLE` forbids.
+#[must_use]
+pub fn disabled(output: &OutputSettings) -> Exit {
+    say(output.verbosity == Verbosity::Quiet);
+    Exit::Ok
+}
+
+fn say(quiet: bool) {
+    Messages { notes: !quiet, ..Messages::default() }.note("FLUX_DISABLE is set: nothing done");
+}

@@ -1,0 +1,166 @@
+//! `--schema`: answers that are valid against a JSON Schema, which is checked here whatever the server promises.
+
+use std::error::Error;
+
+use boon::{Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use serde_json::Value;
+
+use super::Answer;
+use super::json::{self, Around};
+
+/// Where the schema stands for references to itself.
+const PLACE: &str = "https://flux.invalid/answer";
+/// The member that holds the value where a server's own mode demands an object.
+pub const WRAPPER: &str = "answer";
+/// So many faults are told at once.
+const MOST_FAULTS: usize = 8;
+
+/// A JSON Schema (2020-12 unless it says otherwise) that answers are held to.
+pub struct Schema {
+    source: Value,
+    compiled: Schemas,
+    index: SchemaIndex,
+}
+
+impl std::fmt::Debug for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Schema").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// A schema is what the user gave; it reaches for nothing else.
+struct Nothing;
+
+impl UrlLoader for Nothing {
+    fn load(&self, url: &str) -> Result<Value, Box<dyn Error>> {
+        Err(format!("{url}: references to other documents are not followed").into())
+    }
+}
+
+impl Schema {
+    /// Takes a schema.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn new(source: Value) -> Result<Self, String> {
+        let mut compiler = Compiler::new();
+        compiler.use_loader(Box::new(Nothing));
+        let mut schemas = Schemas::new();
+        let fail = |error: boon::CompileError| {
+            let text = format!("{error:#}");
+            format!("not a JSON Schema: {}", text.split_whitespace().collect::<Vec<_>>().join(" "))
+        };
+        compiler.add_resource(PLACE, source.clone()).map_err(fail)?;
+        let index = compiler.compile(PLACE, &mut schemas).map_err(fail)?;
+        Ok(Self { source, compiled: schemas, index })
+    }
+
+    /// The schema as it was given.
+    #[must_use]
+    pub fn source(&self) -> &Value {
+        &self.source
+    }
+
+    /// It says nothing of the value.
+    pub(super) fn takes_anything(&self) -> bool {
+        self.source.as_object().is_some_and(serde_json::Map::is_empty) || self.source == Value::Bool(true)
+    }
+
+    pub(super) fn instruction(&self) -> String {
+        let rule = if self.takes_anything() {
+            String::new()
+        } else {
+            format!(" It must be valid against this JSON Schema: {}", self.source)
+        };
+        format!("Answer with one JSON value and nothing else: no words around it, no code fence.{rule}")
+    }
+
+    /// The value in a text, if it is valid.
+    pub(super) fn read(&self, text: &str) -> Result<Answer, String> {
+        let (value, text) = json::read(text, Around::Words)?;
+        let Err(faults) = self.check(&value) else {
+            return Ok(Answer { text, structured: Some(value), says_no: false });
+        };
+        match self.unwrapped(&value) {
+            Some(inner) => {
+                let own = text.strip_prefix("{\"answer\":").and_then(|rest| rest.strip_suffix('}'));
+                let text = own.map_or_else(|| inner.to_string(), str::to_owned);
+                Ok(Answer { text, structured: Some(inner.clone()), says_no: false })
+            }
+            None => Err(faults),
+        }
+    }
+
+    /// The value out of the object that a server's own mode put around it.
+    fn unwrapped<'a>(&self, value: &'a Value) -> Option<&'a Value> {
+        let object = value.as_object().filter(|object| object.len() == 1)?;
+        object.get(WRAPPER).filter(|inner| self.check(inner).is_ok())
+    }
+
+    /// # Errors
+    /// What is wrong with the value, a line each.
+    pub(super) fn check(&self, value: &Value) -> Result<(), String> {
+        let Err(error) = self.compiled.validate(value, self.index) else { return Ok(()) };
+        let mut faults = Vec::new();
+        leaves(&error, &mut faults);
+        let left = faults.len().saturating_sub(MOST_FAULTS);
+        faults.truncate(MOST_FAULTS);
+        if left > 0 {
+            faults.push(format!("{left} more"));
+        }
+        Err(format!("it is not valid against the schema: {}", faults.join("; ")))
+    }
+}
+
+/// The faults themselves, without the path through the schema that led to them.
+fn leaves(error: &ValidationError<'_, '_>, faults: &mut Vec<String>) {
+    if error.causes.is_empty() {
+        let place = error.instance_location.to_string();
+        let place = if place.is_empty() { "the value".to_owned() } else { place };
+        faults.push(format!("{place}: {}", error.kind));
+    }
+    for cause in &error.causes {
+        leaves(cause, faults);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn schema() -> Schema {
+        Schema::new(json!({
+            "type": "object",
+            "properties": {"n": {"type": "integer", "minimum": 1}, "tags": {"type": "array", "items": {"type": "string"}}},
+            "required": ["n"],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_valid_value_comes_back_compact_and_faults_are_named_with_their_place() {
+        let answer = schema().read("{ \"n\": 10000000000000000, \"tags\": [] }").unwrap();
+        assert_eq!(answer.text, "{\"n\":10000000000000000,\"tags\":[]}");
+        let fault = schema().read("{\"n\": 0, \"tags\": [1]}").unwrap_err();
+        assert!(fault.contains("/n") && fault.contains("/tags/0"), "{fault}");
+        assert!(schema().read("{\"tags\": []}").unwrap_err().contains('n'));
+    }
+
+    #[test]
+    fn a_schema_reaches_for_no_file_and_no_address() {
+        for url in ["file:///etc/hostname", "https://example.com/s.json", "other.json"] {
+            assert!(Schema::new(json!({"$ref": url})).is_err(), "{url}");
+        }
+        assert!(Schema::new(json!({"type": "nonsense"})).is_err());
+        assert!(Schema::new(json!({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}})).is_ok());
+    }
+
+    #[test]
+    fn a_wrapped_list_is_unwrapped() {
+        let list = Schema::new(json!({"type": "array", "items": {"type": "integer"}})).unwrap();
+        assert_eq!(list.read("{\"answer\": [1, 2]}").unwrap().text, "[1,2]");
+        assert!(list.read("{\"answer\": [\"a\"]}").is_err());
+        assert!(list.read("{\"answer\": [1], \"more\": 1}").is_err());
+    }
+}
