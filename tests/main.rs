@@ -31,6 +31,7 @@ mod network;
 mod output;
 mod programs;
 mod real_model;
+mod recipes;
 mod regressions;
 mod scenario_checks;
 mod scenarios;

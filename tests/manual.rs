@@ -99,7 +99,7 @@ fn answering(api: Api) -> Server {
     // With tools on offer the model looks around once, so that transcripts hold a tool call.
     let answer = move |request: &Request| {
         let looks = !api.tool_names(&request.json).is_empty() && api.results(&request.json).is_empty();
-        if looks { api.calls(&[(&api.id(1), "list_files", json!({}))]) } else { api.text("An answer.") }
+        if looks { api.calls(&[(&api.id(1), "list_files", json!({}))]) } else { crate::recipes::answer(api, request) }
     };
     Server::of(api).keyless().unused_allowed().answer(answer)
 }
