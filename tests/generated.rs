@@ -9,6 +9,8 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use flux::base::exit::TABLE;
 use flux::cli::args::Cli;
+use flux::wire::Structured;
+use flux::wire::providers::PROVIDERS;
 
 fn check(path: &str, content: &[u8]) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -48,6 +50,7 @@ fn generated_man_pages_are_those_of_the_command_line() {
         out
     };
     let mut main = page(&command, "flux");
+    main.extend(provider_matrix());
     main.extend(exit_status());
     main.extend(environment());
     check("man/flux.1", &main);
@@ -81,6 +84,32 @@ fn subcommand(command: &clap::Command) -> Vec<u8> {
     format!(".SH FLUX TRANSCRIPT {}\n{parts}", command.get_name().to_uppercase()).into_bytes()
 }
 
+/// PROVIDERS, from the table that requests are made by.
+fn provider_matrix() -> Vec<u8> {
+    let mut roff = Roff::new();
+    roff.control("SH", ["PROVIDERS"]);
+    roff.text([roman("Any model of theirs is asked as PROVIDER/MODEL.")]);
+    for provider in PROVIDERS {
+        roff.control("TP", []);
+        roff.text([bold(provider.name)]);
+        let address = provider.base_url.unwrap_or("each customer's own address: --base-url");
+        let key = provider.key_env.unwrap_or("none");
+        let model = provider.default_model.map_or_else(String::new, |model| format!(" Default model: {model}."));
+        let schema = match provider.quirks.structured {
+            Structured::BesideTools => "enforced by the service, also beside tools",
+            Structured::WithoutTools => "enforced by the server where no tool may be called, else asked for in words",
+            Structured::Never => "asked for in words",
+        };
+        roff.text([roman(format!(
+            "{address}. Wire: {}. Key: {key}.{model} The form of --schema and --check is {schema}; flux checks it in any case.",
+            provider.wire
+        ))]);
+    }
+    let mut out = Vec::new();
+    roff.to_writer(&mut out).expect("rendered");
+    out
+}
+
 /// EXIT STATUS, from the table that the program itself uses.
 fn exit_status() -> Vec<u8> {
     let mut roff = Roff::new();
@@ -103,6 +132,10 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     ("ANTHROPIC_BASE_URL, OPENAI_BASE_URL", "The providers' addresses, as their own SDKs read them."),
     ("OLLAMA_HOST", "Where Ollama listens."),
+    (
+        "FLUX_DISABLE",
+        "With --output or --prepend-to: do nothing at once and exit 0, so that hooks can be switched off.",
+    ),
     (
         "FLUX_MODEL, FLUX_…",
         "Any long flag that may stand in the configuration file and gives no rights, addresses or keys: FLUX_MAX_TURNS=10.",

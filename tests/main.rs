@@ -19,6 +19,7 @@
 
 mod config;
 mod context;
+mod debugging;
 mod edits;
 mod exit_codes;
 mod faults;

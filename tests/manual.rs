@@ -104,7 +104,7 @@ fn answering(api: Api) -> Server {
     Server::of(api).keyless().unused_allowed().answer(answer)
 }
 
-fn run_all(lines: &[String]) {
+pub fn run_all(lines: &[String]) {
     let place = Place::new();
     for line in lines {
         let output = place.sh(line);

@@ -98,6 +98,44 @@ fn local_model_gets_valid_requests() {
     }
 }
 
+/// The server's own mode holds the answer to the schema where it has one; flux checks it in any case.
+#[test]
+fn local_model_answers_in_the_form_that_is_demanded() {
+    for_each_wire(|wire| {
+        let question = "Which port does this file set?";
+        let run = wire.ask(&["--no-tools", "--schema", "port int", question], CONFIG);
+        run.expect(0);
+        let value: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        assert!(value["port"].is_i64() && run.stdout.lines().count() == 1, "{run}");
+        assert_eq!(run.result()["structured"], value, "{run}");
+
+        let run = wire.ask(&["--no-tools", "--check", "Does this file set a port?"], CONFIG);
+        assert!(matches!(run.code, Some(0 | 1 | 83)), "{run}");
+        let verdict = run.result()["structured"]["verdict"].clone();
+        let wanted = match run.code {
+            Some(0) => json!("yes"),
+            Some(1) => json!("no"),
+            _ => Value::Null,
+        };
+        assert_eq!(verdict, wanted, "{run}");
+    });
+}
+
+/// The commit hook of the recipes: whatever this model says, the commit is made, with a subject.
+#[test]
+fn local_model_writes_a_commit_message() {
+    for_each_wire(|wire| {
+        let diff = "diff --git a/config.toml b/config.toml\n-port = 80\n+port = 7341\n";
+        let arguments = ["--no-tools", "--fail-open", "--prepend-to", "config.toml"];
+        let prompt = "Write the commit message: a subject under 60 characters in the imperative, a blank line, why.";
+        let run = wire.ask(&[&arguments[..], &[prompt]].concat(), diff);
+        run.expect(0);
+        assert_eq!(run.stdout, "", "{run}");
+        assert_eq!(run.stderr, "", "{run}");
+        assert!(!run.result()["result"].as_str().unwrap_or_default().trim().is_empty(), "{run}");
+    });
+}
+
 #[test]
 fn live_anthropic() {
     live("anthropic", "ANTHROPIC_API_KEY");
