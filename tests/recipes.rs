@@ -256,7 +256,7 @@ fn gits_variables_in_a_hook_do_no_harm_to_tools() {
     });
 }
 
-/// pre-commit from PyPI, installed once; `None` where it cannot be had.
+/// The real program, installed once from the Python index; `None` where it cannot be had.
 fn pre_commit() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pre-commit");
     let program = folder.join("bin/pre-commit");

@@ -83,6 +83,7 @@ fn run_result() -> RunResult {
         exit_code: 75,
         stop_reason: None,
         result: String::new(),
+        structured: None,
         turns: 1,
         tool_calls: ToolCounts { ok: 1, error: 0, denied: 1 },
         retries: 1,
