@@ -97,12 +97,25 @@ impl Schema {
         object.get(WRAPPER).filter(|inner| self.check(inner).is_ok())
     }
 
-    /// # Errors
-    /// What is wrong with the value, a line each.
-    pub(super) fn check(&self, value: &Value) -> Result<(), String> {
-        let Err(error) = self.compiled.validate(value, self.index) else { return Ok(()) };
+    /// What is wrong with a value: the places within it, as JSON pointers, and why.
+    #[must_use]
+    pub fn faults(&self, value: &Value) -> Vec<(String, String)> {
         let mut faults = Vec::new();
-        leaves(&error, &mut faults);
+        if let Err(error) = self.compiled.validate(value, self.index) {
+            leaves(&error, &mut faults);
+        }
+        faults
+    }
+
+    /// # Errors
+    /// What is wrong with the value.
+    pub(super) fn check(&self, value: &Value) -> Result<(), String> {
+        let place = |at: String| if at.is_empty() { "the value".to_owned() } else { at };
+        let faults = self.faults(value).into_iter().map(|(at, why)| format!("{}: {why}", place(at)));
+        let mut faults: Vec<String> = faults.collect();
+        if faults.is_empty() {
+            return Ok(());
+        }
         let left = faults.len().saturating_sub(MOST_FAULTS);
         faults.truncate(MOST_FAULTS);
         if left > 0 {
@@ -113,11 +126,9 @@ impl Schema {
 }
 
 /// The faults themselves, without the path through the schema that led to them.
-fn leaves(error: &ValidationError<'_, '_>, faults: &mut Vec<String>) {
+fn leaves(error: &ValidationError<'_, '_>, faults: &mut Vec<(String, String)>) {
     if error.causes.is_empty() {
-        let place = error.instance_location.to_string();
-        let place = if place.is_empty() { "the value".to_owned() } else { place };
-        faults.push(format!("{place}: {}", error.kind));
+        faults.push((error.instance_location.to_string(), error.kind.to_string()));
     }
     for cause in &error.causes {
         leaves(cause, faults);

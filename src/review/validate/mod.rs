@@ -3,7 +3,6 @@
 
 mod rules;
 
-use jsonschema::Validator;
 use serde_json::Value;
 
 use super::out::Out;
@@ -14,6 +13,7 @@ use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::text;
 use crate::base::tty::Terminals;
 use crate::cli::transcript::Files;
+use crate::form::Schema;
 use crate::transcript::{Fault, JSON_SCHEMA, LineText};
 
 use rules::Rules;
@@ -26,10 +26,13 @@ pub(super) fn run(files: &Files, terminals: Terminals, out: &mut Out) -> Exit {
     }
 }
 
-fn validator() -> Result<Validator> {
+fn validator() -> Result<Schema> {
     let schema: Value = serde_json::from_str(JSON_SCHEMA).or_fail(Exit::Software, || "the schema of a line")?;
-    jsonschema::validator_for(&schema).map_err(|e| Failure::new(Exit::Software, format!("the schema of a line: {e}")))
+    Schema::new(schema).map_err(|why| Failure::new(Exit::Software, format!("the schema of a line: {why}")))
 }
+
+/// No problem of a line is told in more bytes.
+const LONGEST_WHY: usize = 200;
 
 /// The problems of one file.
 struct Problems<'a> {
@@ -45,7 +48,7 @@ impl Problems<'_> {
     }
 }
 
-fn file(source: Source, validator: &Validator, out: &mut Out) -> Result<()> {
+fn file(source: Source, validator: &Schema, out: &mut Out) -> Result<()> {
     let Source { name, mut reader } = source;
     let (mut problems, mut rules) = (Problems { file: &name, count: 0, out }, Rules::default());
     while let Some(line) = reader.next_text() {
@@ -71,17 +74,16 @@ fn is_whole_file(fault: &Fault) -> bool {
 }
 
 /// Holds a line against the schema, then against the rules.
-fn one(line: LineText<'_>, validator: &Validator, rules: &mut Rules, problems: &mut Problems<'_>) -> Result<()> {
+fn one(line: LineText<'_>, validator: &Schema, rules: &mut Rules, problems: &mut Problems<'_>) -> Result<()> {
     let value: Value = match serde_json::from_str(line.text) {
         Ok(value) => value,
         Err(error) => return problems.add(line.number, &format!("not JSON: {error}")),
     };
     let before = problems.count;
-    for error in validator.iter_errors(&value) {
-        // Masked: the value may be long, and is nothing to print.
-        let (at, why) = (error.instance_path().to_string(), error.masked().to_string());
+    for (at, why) in validator.faults(&value) {
         let at = if at.is_empty() { String::new() } else { format!("{at}: ") };
-        problems.add(line.number, &format!("{at}{why}"))?;
+        // The value may be long, and is nothing to print.
+        problems.add(line.number, &format!("{at}{}", text::prefix(&why, LONGEST_WHY)))?;
     }
     drop(value);
     match line.parse() {
