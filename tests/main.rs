@@ -34,6 +34,7 @@ mod programs;
 mod real_model;
 mod recipes;
 mod regressions;
+mod sandbox;
 mod scenario_checks;
 mod scenarios;
 mod sessions;

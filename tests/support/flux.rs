@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::kernel::Kernel;
 use super::log::Log;
 use super::server::Server;
+use super::user::User;
 use super::wire::Api;
 
 pub use super::run::Run;
@@ -67,11 +69,18 @@ pub struct Flux {
     deadline: Duration,
     before: String,
     log: Option<Log>,
+    kernel: Option<Kernel>,
+    user: User,
 }
 
 /// `flux`, without a subcommand.
 pub fn flux() -> Flux {
-    let dir = TempDir::with_prefix("flux-test-").expect("a temporary directory");
+    beneath(&std::env::temp_dir())
+}
+
+/// `flux`, with the directories of the test in this one.
+fn beneath(place: &Path) -> Flux {
+    let dir = TempDir::with_prefix_in("flux-test-", place).expect("a temporary directory");
     let at = |name: &str| dir.path().join(name);
     for name in ["home", "work", "config/flux/profiles", "run", "tmp"] {
         fs::create_dir_all(at(name)).expect("a directory in it");
@@ -89,6 +98,8 @@ pub fn flux() -> Flux {
         deadline: Duration::from_secs(20),
         before: String::new(),
         log: None,
+        kernel: None,
+        user: User::Own,
         dir: Arc::new(dir),
     };
     for (name, sub) in [("HOME", "home"), ("XDG_CONFIG_HOME", "config"), ("XDG_RUNTIME_DIR", "run"), ("TMPDIR", "tmp")]
@@ -110,6 +121,22 @@ impl Flux {
     /// `flux ask` against this server, with `-m m` and a dummy key.
     pub fn to(server: &Server) -> Flux {
         ask().server(server)
+    }
+
+    /// `flux ask`, with the directories of the test where cargo keeps its own: not in the one for temporary files, of
+    /// which the sandbox makes another.
+    pub fn outside_of_tmp() -> Flux {
+        Flux { subcommand: vec!["ask".into()], ..beneath(Path::new(env!("CARGO_TARGET_TMPDIR"))) }
+    }
+
+    /// Runs on this kernel.
+    pub fn kernel(self, kernel: Kernel) -> Flux {
+        Flux { kernel: Some(kernel), ..self }
+    }
+
+    /// Runs as this user, to whom all files of the test are given.
+    pub fn user(self, user: User) -> Flux {
+        Flux { user, ..self }
     }
 
     /// Adds `--base-url`, `--wire`, `-m m` and the key variable of the server's wire.
@@ -257,12 +284,19 @@ impl Flux {
     /// Starts it.
     #[track_caller]
     pub fn start(&self) -> Running {
-        let mut child = self.command().spawn().unwrap_or_else(|e| panic!("{}: {e}", binary().display()));
+        let mut command = self.command();
+        self.user.owns(self.dir.path());
+        self.user.becomes(&mut command);
+        if let Some(kernel) = self.kernel {
+            kernel.put_under(&mut command);
+        }
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{}: {e}", binary().display()));
         let (sender, events) = channel();
         let stdin = feed(child.stdin.take(), &self.stdin);
         watch(child.stdout.take().filter(|_| !matches!(self.stdout, Out::Gone)), Event::Stdout, &sender);
         watch(child.stderr.take().filter(|_| !matches!(self.stderr, Out::Gone)), Event::Stderr, &sender);
         let pid = child.id();
+        drop(command);
         wait_for(child, sender);
         Running { flux: self.clone(), pid, stdin, events, started: Instant::now() }
     }

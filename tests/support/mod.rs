@@ -4,6 +4,7 @@ pub mod events;
 pub mod flux;
 pub mod growth;
 pub mod http;
+pub mod kernel;
 pub mod log;
 pub mod reply;
 pub mod run;
@@ -16,6 +17,7 @@ pub mod sys;
 pub mod tls;
 pub mod tools;
 pub mod transcript;
+pub mod user;
 pub mod wait;
 pub mod wire;
 
