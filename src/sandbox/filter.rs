@@ -64,6 +64,27 @@ const REFUSED: &[i64] = &[
     libc::SYS_fanotify_init,
 ];
 
+/// Calls that set a mode, and which argument it is.
+#[cfg(target_arch = "x86_64")]
+const SET_MODE: &[(i64, u8)] = &[
+    (libc::SYS_chmod, 1),
+    (libc::SYS_creat, 1),
+    (libc::SYS_mknod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (libc::SYS_fchmodat2, 2),
+    (libc::SYS_mknodat, 2),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const SET_MODE: &[(i64, u8)] =
+    &[(libc::SYS_fchmod, 1), (libc::SYS_fchmodat, 2), (libc::SYS_fchmodat2, 2), (libc::SYS_mknodat, 2)];
+
+/// Calls that may create a file, and which argument are the flags; the mode follows.
+#[cfg(target_arch = "x86_64")]
+const OPEN: &[(i64, u8)] = &[(libc::SYS_open, 1), (libc::SYS_openat, 2)];
+#[cfg(not(target_arch = "x86_64"))]
+const OPEN: &[(i64, u8)] = &[(libc::SYS_openat, 2)];
+
 /// Creating namespaces by `clone`; `clone3` hides its flags in memory, so it does not exist for children.
 const NEW_NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
@@ -72,6 +93,9 @@ const NEW_NAMESPACES: u64 = (libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWCGROUP) as u64;
+
+/// Calls that do not exist for children, because they hide in memory what a filter would have to see.
+const ABSENT: [i64; 2] = [libc::SYS_clone3, libc::SYS_openat2];
 
 /// The filters, ready to be enforced.
 #[derive(Debug)]
@@ -83,7 +107,7 @@ impl Filter {
         let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
         let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
         let mut programs =
-            vec![program(refusals(net)?, denied)?, program(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), absent)?];
+            vec![program(refusals(net)?, denied)?, program(ABSENT.map(|call| (call, Vec::new())).into(), absent)?];
         if cfg!(target_arch = "x86_64") {
             programs.push(without_x32());
         }
@@ -114,8 +138,39 @@ fn refusals(net: bool) -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
         rule([condition(1, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, request)?])
     });
     rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<io::Result<_>>()?);
+    rules.extend(set_id_modes()?);
+    rules.insert(libc::SYS_prlimit64, vec![others_limits()?]);
     rules.insert(libc::SYS_socket, if net { all_but_internet()? } else { Vec::new() });
     Ok(rules)
+}
+
+/// Giving a file a mode by which whoever runs it becomes its owner: such a file would outlive the sandbox. Creating
+/// one by `openat2`, which hides the mode in memory, does not exist for children.
+fn set_id_modes() -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
+    const CREATES: u64 = libc::O_CREAT as u64;
+    const IS_UNNAMED: u64 = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u64;
+    let bits = [libc::S_ISUID, libc::S_ISGID].map(u64::from);
+    let has = |argument, bits| condition(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bits), bits);
+    let mut rules = BTreeMap::new();
+    for (call, mode) in SET_MODE {
+        let of_bits = bits.map(|bit| rule([has(*mode, bit)?]));
+        rules.insert(*call, of_bits.into_iter().collect::<io::Result<_>>()?);
+    }
+    for (call, flags) in OPEN {
+        // Without these flags the mode is not given, and anything may stand in its place.
+        let pairs = [CREATES, IS_UNNAMED].into_iter().flat_map(|flag| bits.map(|bit| (flag, bit)));
+        let of_pairs = pairs.map(|(flag, bit)| rule([has(*flags, flag)?, has(flags + 1, bit)?]));
+        rules.insert(*call, of_pairs.collect::<io::Result<_>>()?);
+    }
+    Ok(rules)
+}
+
+/// Setting the limits of another process, as the same user may: without namespaces it could be this program.
+fn others_limits() -> io::Result<SeccompRule> {
+    rule([
+        condition(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, 0)?,
+        condition(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?,
+    ])
 }
 
 /// Every socket but TCP and UDP over IPv4 and IPv6, and asking the kernel for routes as name lookup does.

@@ -227,6 +227,7 @@ impl Spawner {
         let alone = level == Level::Landlock;
         gap(alone, "other processes' names and arguments can be seen");
         gap(alone, "modes and times of the user's own files outside can be changed");
+        gap(alone, "the user's own processes can be slowed down");
         gap(alone, "what a command leaves running ends with the run, unless flux itself is killed");
         gap(alone, "protected names are watched, not read-only");
         let hidden = !self.rules.hidden.is_empty();
