@@ -19,7 +19,7 @@ const LEVELS: usize = 3;
 const MOST_DIRECTORIES: usize = 1000;
 
 /// What in a repository's own directory makes programs run; the rest of it changes with every use.
-const GIT_FILES: [&str; 4] = ["config", "config.worktree", "HEAD", "info/attributes"];
+const GIT_FILES: [&str; 5] = ["commondir", "config", "config.worktree", "HEAD", "info/attributes"];
 const HOOKS: &str = "hooks";
 
 /// The protected files at one moment.
@@ -198,6 +198,7 @@ mod tests {
         };
         let cases: Vec<(Deed, &[&str])> = vec![
             (write(".git/config"), &["write:.git/config"]),
+            (write(".git/commondir"), &["write:.git/commondir"]),
             (write(".git/hooks/pre-commit"), &["write:.git/hooks/pre-commit"]),
             (write(".git/hooks/a"), &["write:.git/hooks/a"]),
             (write("AGENTS.md"), &["write:AGENTS.md"]),
