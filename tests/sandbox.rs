@@ -3,4 +3,11 @@
 //!
 //! If one of these fails, a program that a run starts can read, change or send what nobody permitted.
 
+mod attack;
+mod catalogue;
+mod cost;
+mod driver;
+mod ends;
 mod kernels;
+mod scene;
+mod work;

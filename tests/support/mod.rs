@@ -38,3 +38,8 @@ pub fn say(line: &str) {
     use std::io::Write as _;
     std::io::stderr().write_all(format!("{line}\n").as_bytes()).expect("stderr");
 }
+
+/// Whether `FLUX_TEST_LONG` asks for the long form of the tests that have one.
+pub fn is_long() -> bool {
+    std::env::var_os("FLUX_TEST_LONG").is_some()
+}

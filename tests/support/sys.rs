@@ -64,6 +64,11 @@ impl Pty {
         Pty { master, path: format!("/dev/pts/{number}") }
     }
 
+    /// The path of the program's side.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// What the person sees, once the program has ended.
     pub fn shown(&self) -> String {
         let mut shown = Vec::new();

@@ -1,7 +1,7 @@
 //! Whom the program under test runs as. What holds for root need not hold for others, and the other way round.
 
 use std::fs;
-use std::os::unix::fs::lchown;
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -38,8 +38,11 @@ impl User {
         if self == User::Own {
             return;
         }
-        lchown(path, Some(NOBODY), Some(NOBODY)).expect("chown");
-        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        let Ok(metadata) = path.symlink_metadata() else { return };
+        if metadata.uid() != NOBODY {
+            lchown(path, Some(NOBODY), Some(NOBODY)).expect("chown");
+        }
+        if metadata.is_dir() {
             fs::read_dir(path).expect("a directory").flatten().for_each(|entry| self.owns(&entry.path()));
         }
     }
