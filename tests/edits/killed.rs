@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Api, Flux, Reply, Request, Server, say};
+use crate::support::{Api, Flux, Reply, Request, Server, is_long, say};
 
 /// How often the program is killed.
-const KILLS: usize = 200;
+fn kills() -> usize {
+    if is_long() { 1000 } else { 50 }
+}
 
 /// Files that are written in turn, and their size: not more than one result shows as a whole.
 const FILES: usize = 4;
@@ -77,7 +79,7 @@ fn a_killed_run_leaves_whole_files_and_the_next_run_no_temporary_ones() {
     let flux = Flux::to(&server).args(["--allow", "write", "--max-turns", "0", "--max-tool-calls", "0", "p"]);
     let flux = (0..FILES).fold(flux, |flux, n| flux.file(&format!("d/f{n}"), content(n)));
     let (mut found, mut changed) = (0, 0);
-    for _ in 0..KILLS {
+    for _ in 0..kills() {
         let before = fs::read(flux.here("d/f0")).expect("a file");
         let running = flux.start();
         thread::sleep(Duration::from_micros(fastrand::u64(20_000..90_000)));
@@ -93,8 +95,9 @@ fn a_killed_run_leaves_whole_files_and_the_next_run_no_temporary_ones() {
     let next = flux.clone().server(&last);
     let _ = next.run().code(0);
     assert_eq!(left_over(&next), 0, "a temporary file was left");
-    assert!(changed > KILLS / 4, "the runs were killed too early: {changed} changed something");
+    assert!(changed > kills() / 4, "the runs were killed too early: {changed} changed something");
     say(&format!(
-        "{KILLS} kills, {changed} after a change, {found} temporary files met, 0 torn, 0 left by the next run"
+        "{} kills, {changed} after a change, {found} temporary files met, 0 torn, 0 left by the next run",
+        kills()
     ));
 }

@@ -202,7 +202,7 @@ fn a_directory_swapped_for_a_link_while_writing_lets_nothing_out() {
     let workspace = place.toolbox.workspace();
     let (mut done, mut refused) = (0_u32, 0_u32);
     while_exchanged(&place, || {
-        for n in 0..50_000_u32 {
+        for n in 0..rounds(50_000) {
             let path = if n % 2 == 0 { Path::new("dir/outside") } else { Path::new("dir/new/outside") };
             let outcome = match n % 4 {
                 0 | 1 => workspace.create(path, b"written").map(drop),

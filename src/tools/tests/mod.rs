@@ -26,6 +26,11 @@ struct Place {
     toolbox: Toolbox,
 }
 
+/// So many rounds of a race, or a million where the long form of the tests is asked for.
+fn rounds(short: u32) -> u32 {
+    if crate::base::env::os_var("FLUX_TEST_LONG").is_some() { 1_000_000 } else { short }
+}
+
 const OUTSIDE: &str = "CANARY outside";
 
 impl Place {

@@ -318,7 +318,7 @@ fn a_directory_swapped_for_a_link_while_reading_gives_nothing_away() {
     let place = Place::new(&[("dir/outside", "inside\n")]);
     let (mut inside, mut refused) = (0, 0);
     while_swapped(&place, || {
-        for _ in 0..100_000 {
+        for _ in 0..rounds(100_000) {
             match place.toolbox.workspace().open_file("dir/outside") {
                 Ok(mut opened) => {
                     let mut content = String::new();
