@@ -49,9 +49,11 @@ const NOT_IN_ENV: &[&str] = &["base_url", "api_key_cmd", "api_key_file", "api_ke
 const ELSEWHERE: &str = "may stand on the command line or in a profile, not here";
 
 /// A place that flags come from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// `$XDG_CONFIG_HOME/flux/config`
     Config,
+    /// `$XDG_CONFIG_HOME/flux/profiles/NAME`
     Profile,
 }
 
@@ -132,7 +134,11 @@ fn read(path: &Path) -> Result<Option<String>> {
     String::from_utf8(bytes).map(Some).or_fail(Exit::Config, || path.display().to_string())
 }
 
-fn parse_file(path: &Path, text: &str, place: Place) -> Result<Vec<OsString>> {
+/// The words of a configuration file, checked.
+///
+/// # Errors
+/// A line holds something else than flags that may stand there.
+pub fn parse_file(path: &Path, text: &str, place: Place) -> Result<Vec<OsString>> {
     let mut all = Vec::new();
     for (line, words) in logical_lines(text).map_err(|line| at(path, line, "a quote is not closed"))? {
         if words.iter().any(|word| word == "--") {
