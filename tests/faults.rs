@@ -6,7 +6,10 @@ mod files;
 mod leaks;
 mod model;
 mod nth;
+mod soak;
 mod system;
+mod table;
+mod world;
 
 use serde_json::Value;
 

@@ -77,9 +77,11 @@ pub fn stdin_kind(terminal: bool) -> Stdin {
     }
 }
 
-/// `/dev/null` by its device number, wherever the node lies.
+/// `/dev/null` by its device number, wherever the node lies. Linux has given it away for good, so it is known even
+/// where there is no `/dev`.
 fn is_null(device: u64) -> bool {
-    std::fs::metadata("/dev/null").is_ok_and(|m| std::os::unix::fs::MetadataExt::rdev(&m) == device)
+    let fixed = cfg!(target_os = "linux") && (rustix::fs::major(device), rustix::fs::minor(device)) == (1, 3);
+    fixed || std::fs::metadata("/dev/null").is_ok_and(|m| std::os::unix::fs::MetadataExt::rdev(&m) == device)
 }
 
 /// stdin, to wait for.

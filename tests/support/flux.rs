@@ -247,6 +247,11 @@ impl Flux {
         Flux { before: format!("{command}; "), ..self }
     }
 
+    /// Has a shell become this with the arguments of the program, which is not run otherwise.
+    pub fn becomes(self, command: &str) -> Flux {
+        Flux { before: format!("{}exec {command} \"$@\"; ", self.before), ..self }
+    }
+
     /// Writes a file in the working directory.
     pub fn file(self, name: &str, content: impl AsRef<[u8]>) -> Flux {
         write(&self.cwd.join(name), content.as_ref());
@@ -327,7 +332,7 @@ impl Flux {
             return Command::new(binary());
         }
         let mut shell = Command::new("/bin/sh");
-        shell.arg("-c").arg(format!("{}exec \"$0\" \"$@\"{redirects}", self.before)).arg(binary());
+        shell.arg("-c").arg(format!("exec{redirects}; {}exec \"$0\" \"$@\"", self.before)).arg(binary());
         shell
     }
 
