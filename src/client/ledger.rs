@@ -44,6 +44,8 @@ struct Format {
 pub(super) enum Trouble {
     /// There is nothing to share it through, or the run is to end: nothing to talk about.
     Quiet,
+    /// Nobody has had anything to share yet.
+    Absent,
     /// A person may want to know.
     Because(String),
 }
@@ -78,13 +80,17 @@ impl Ledger {
         Self { file: folder.join(name), boot: clock::boot_id() }
     }
 
-    /// Locks the file and reads the shared pace.
-    pub(super) fn lock(&self, stop: &Stopper) -> Result<(Locked<'_>, Pace), Trouble> {
+    /// Locks the file and reads the shared pace, if it holds one. A file is made only with `create`: where no server
+    /// has limits, no run leaves anything behind.
+    pub(super) fn lock(&self, create: bool, stop: &Stopper) -> Result<(Locked<'_>, Option<Pace>), Trouble> {
         let folder = self.file.parent().unwrap_or(Path::new("/"));
         let base = folder.parent().unwrap_or(Path::new("/"));
         // No directory of this user's own: none at all.
         if !base.metadata().is_ok_and(|metadata| metadata.is_dir() && is_own(&metadata)) {
             return Err(Trouble::Quiet);
+        }
+        if !create && self.file.symlink_metadata().is_err() {
+            return Err(Trouble::Absent);
         }
         let mut file = self.open(folder).map_err(|error| self.because(error))?;
         self.wait_for_lock(&file, stop)?;
@@ -130,7 +136,7 @@ impl Ledger {
 
     /// What the file holds. One that is empty, torn or of an earlier start of the machine holds nothing; one of a
     /// newer flux is left alone.
-    fn read(&self, file: &mut File) -> Result<Pace, Trouble> {
+    fn read(&self, file: &mut File) -> Result<Option<Pace>, Trouble> {
         let mut text = Vec::new();
         file.take(LARGEST).read_to_end(&mut text).map_err(|error| self.because(error))?;
         let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -139,7 +145,7 @@ impl Ledger {
             return Err(self.because("written by another version of flux"));
         }
         let content = serde_json::from_slice::<Content>(line).ok();
-        Ok(content.filter(|content| content.boot == self.boot).map(|content| content.pace).unwrap_or_default())
+        Ok(content.filter(|content| content.boot == self.boot).map(|content| content.pace))
     }
 }
 

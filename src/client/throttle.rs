@@ -20,6 +20,8 @@ const EVENT: u64 = 1_000;
 const MOST: usize = 256;
 /// Requests a second: a lower pace is not learned from refusals alone.
 const SLOWEST: f64 = 0.05;
+/// Requests a second, where a refusal is the first that is heard of a limit.
+const GUESS: f64 = 10.0;
 
 /// The limits that the user set.
 #[derive(Debug, Clone, Copy, Default)]
@@ -210,9 +212,11 @@ impl Pace {
     /// Estimates the pace that the server allows from what it accepted within `window`.
     fn learn(&mut self, now: u64, window: u64, from: u64) {
         let accepted = self.accepted.iter().filter(|at| **at + window > now).count();
-        // Nothing accepted proves nothing: one request in the time that the server names is then a guess.
-        let most = f64::from(u32::try_from(accepted.max(1)).unwrap_or(u32::MAX));
-        let seen = (most * 1000.0 / float(window)).max(SLOWEST);
+        // Nothing accepted proves nothing: what came before the first refusal was not counted.
+        let seen = match u32::try_from(accepted) {
+            Ok(0) => GUESS,
+            count => (f64::from(count.unwrap_or(u32::MAX)) * 1000.0 / float(window)).max(SLOWEST),
+        };
         match &mut self.learned {
             None => {
                 let first = Learned { rate: seen, slot: from, born: now, lowered: now, refused: now, probing: true };

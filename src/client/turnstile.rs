@@ -41,7 +41,8 @@ impl Turnstile {
         let own = self.own;
         let mut told = false;
         loop {
-            let turn = self.change(listener, |pace, now| pace.reserve(now, float(tokens), own, fastrand::f64()));
+            let turn = self
+                .change(self.has_own(), listener, |pace, now| pace.reserve(now, float(tokens), own, fastrand::f64()));
             let now = clock::monotonic_millis();
             let wait = match turn {
                 Turn::At(start) if start.at <= now => return Ok(start),
@@ -59,7 +60,7 @@ impl Turnstile {
                 return Err(stop);
             }
             if let Turn::At(start) = turn
-                && self.change(listener, |pace, _| pace.holds(start))
+                && self.change(false, listener, |pace, _| pace.holds(start))
             {
                 return Ok(start);
             }
@@ -68,7 +69,8 @@ impl Turnstile {
 
     /// The head of a reply came: the request was accepted.
     pub(super) fn accepted(&mut self, start: Start, announced: &Announced, listener: &mut dyn Listener) {
-        self.change(listener, |pace, now| pace.accepted(now, start, announced));
+        let create = self.has_own() || *announced != Announced::default();
+        self.change(create, listener, |pace, now| pace.accepted(now, start, announced));
     }
 
     /// The request has ended.
@@ -82,23 +84,29 @@ impl Turnstile {
     ) {
         if let Some(error) = error.filter(|error| error.class == ErrorClass::RateLimit) {
             let asked = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            self.change(listener, |pace, now| pace.refused(now, start, announced, asked));
+            self.change(true, listener, |pace, now| pace.refused(now, start, announced, asked));
         } else if self.own.tokens.is_some()
             && let (Some(input), Some(output)) = (usage.input, usage.output)
         {
             let own = self.own;
-            self.change(listener, |pace, _| pace.used(start, float(input.saturating_add(output)), own));
+            self.change(true, listener, |pace, _| pace.used(start, float(input.saturating_add(output)), own));
         }
     }
 
-    fn change<T>(&mut self, listener: &mut dyn Listener, change: impl FnOnce(&mut Pace, u64) -> T) -> T {
-        let locked = match self.ledger.as_ref().map(|ledger| ledger.lock(&self.stop)) {
+    /// The user set limits, which other runs have to know.
+    fn has_own(&self) -> bool {
+        self.own.requests.is_some() || self.own.tokens.is_some()
+    }
+
+    /// Changes the shared pace, or this run's own as long as there is no shared one; `create` makes one.
+    fn change<T>(&mut self, create: bool, listener: &mut dyn Listener, change: impl FnOnce(&mut Pace, u64) -> T) -> T {
+        let locked = match self.ledger.as_ref().map(|ledger| ledger.lock(create, &self.stop)) {
             Some(Ok((locked, pace))) => {
-                self.pace = pace;
+                self.pace = pace.unwrap_or_else(|| std::mem::take(&mut self.pace));
                 Ok(Some(locked))
             }
+            Some(Err(Trouble::Absent)) | None => Ok(None),
             Some(Err(trouble)) => Err(trouble),
-            None => Ok(None),
         };
         let value = change(&mut self.pace, clock::monotonic_millis());
         let saved = locked.and_then(|locked| locked.map_or(Ok(()), |locked| locked.save(&self.pace)));

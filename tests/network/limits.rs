@@ -154,9 +154,18 @@ fn runs_that_do_not_share_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn the_ledger_holds_no_key_and_is_for_its_user_alone() {
+fn where_no_server_has_limits_nothing_is_left_behind() {
     let server = Server::script(Api::Chat, [Api::Chat.text("done")]);
     let flux = Flux::to(&server).arg("p");
+    let _ = flux.run().code(0).stderr("");
+    assert!(!flux.path("run/flux").exists());
+}
+
+#[test]
+fn the_ledger_holds_no_key_and_is_for_its_user_alone() {
+    let server = Server::script(Api::Chat, [Api::Chat.text("done"), Api::Chat.text("done")]);
+    let _ = Flux::to(&server).arg("p").run().code(0).stderr("");
+    let flux = Flux::to(&server).args(["--rpm", "6000", "p"]);
     let _ = flux.run().code(0).stderr("");
     let file = ledger(&flux);
     let text = fs::read_to_string(&file).expect("text");
@@ -197,7 +206,7 @@ fn a_ledger_that_cannot_be_used_does_no_harm() {
     ];
     for (name, told, harm) in harms {
         let server = Server::script(Api::Chat, [Api::Chat.text("done"), Api::Chat.text("done")]);
-        let flux = Flux::to(&server).arg("p");
+        let flux = Flux::to(&server).args(["--rpm", "6000", "p"]);
         let _ = flux.run().code(0);
         let file = ledger(&flux);
         harm(&flux, &file);
@@ -215,7 +224,7 @@ fn a_ledger_that_cannot_be_used_does_no_harm() {
 #[test]
 fn a_lock_that_somebody_holds_is_waited_for_and_then_gone_without() {
     let server = Server::script(Api::Chat, [Api::Chat.text("done"), Api::Chat.text("done")]);
-    let flux = Flux::to(&server).arg("p").deadline(Duration::from_secs(30));
+    let flux = Flux::to(&server).args(["--rpm", "6000", "p"]).deadline(Duration::from_secs(30));
     let _ = flux.run().code(0);
     let file = fs::File::open(ledger(&flux)).expect("the ledger");
     file.lock().expect("a lock");
@@ -227,10 +236,10 @@ fn a_lock_that_somebody_holds_is_waited_for_and_then_gone_without() {
 #[test]
 fn a_killed_run_holds_nobody_up() {
     let server = Server::of(Api::Chat).answer(|_| Api::Chat.text("done"));
-    let flux = Flux::to(&server).args(["--rpm", "600", "p"]);
+    let flux = Flux::to(&server).args(["--rpm", "300", "p"]);
     for wait in 0..20 {
         let running = flux.start();
-        thread::sleep(Duration::from_millis(wait * 3));
+        thread::sleep(Duration::from_millis(wait / 4));
         running.signal(Signal::KILL);
         let _ = running.wait();
     }

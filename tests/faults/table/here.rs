@@ -392,7 +392,7 @@ pub(super) const ROWS: &[Row] = &[
         done,
         |f| {
             fs::set_permissions(f.path("run"), fs::Permissions::from_mode(0o500)).expect("chmod");
-            p(f)
+            p(f.args(["--rpm", "600"]))
         },
         &[0],
     ),
@@ -402,7 +402,7 @@ pub(super) const ROWS: &[Row] = &[
         done,
         |f| {
             fs::write(f.path("run/flux"), "").expect("a file");
-            p(f)
+            p(f.args(["--rpm", "600"]))
         },
         &[0],
     ),
