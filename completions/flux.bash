@@ -70,7 +70,7 @@ _flux() {
             return 0
             ;;
         flux__subcmd__ask)
-            opts="-f -n -s -c -o -q -v -m -p -h --file --no-stdin --stdin --system --system-file --bare-system --no-bare-system --prompt-file --session --max-input --stdin-timeout --output --stream --no-stream --partial --no-partial --format --json --jsonl --transcript --quiet --no-quiet --verbose --no-verbose --debug --no-debug --color --model --base-url --wire --effort --temperature --seed --param --max-context --api-key-cmd --api-key-file --api-key-env --header --allow-http --no-allow-http --ca-file --retries --rpm --tpm --no-shared-limits --shared-limits --idle-timeout --no-tools --tools --allow --deny --on-deny --tool --sandbox --list-tools --root --timeout --max-turns --max-tool-calls --max-tokens --max-run-tokens --max-cost --profile --no-config --help"
+            opts="-f -n -s -c -o -q -v -x -m -p -h --file --no-stdin --stdin --system --system-file --bare-system --no-bare-system --prompt-file --session --max-input --stdin-timeout --output --stream --no-stream --partial --no-partial --format --json --jsonl --transcript --quiet --no-quiet --verbose --no-verbose --debug --no-debug --color --extract --no-extract --schema --check --no-check --choice --prepend-to --fail-open --no-fail-open --dry-run --model --base-url --wire --effort --temperature --seed --param --max-context --api-key-cmd --api-key-file --api-key-env --header --allow-http --no-allow-http --ca-file --retries --rpm --tpm --no-shared-limits --shared-limits --idle-timeout --no-tools --tools --allow --deny --on-deny --tool --sandbox --list-tools --root --timeout --max-turns --max-tool-calls --max-tokens --max-run-tokens --max-cost --profile --no-config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -134,6 +134,18 @@ _flux() {
                     ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --schema)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --choice)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --prepend-to)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --model)

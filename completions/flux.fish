@@ -46,6 +46,9 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l transcript -d 'Append 
 complete -c flux -n "__fish_flux_using_subcommand ask" -l color -d 'Colour on stderr [default: auto]' -r -f -a "auto\t'At a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
+complete -c flux -n "__fish_flux_using_subcommand ask" -l schema -d 'Print one JSON value in one line, valid against a JSON Schema: a FILE (with a \'.\' or \'/\' in its name), the schema itself, or FIELDS: \'service, severity, n int\' is an object, in […] a list of them, \'{}\' is any JSON' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l choice -d 'Print one of these words: bug,feature,question' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l prepend-to -d 'As --output, but above what FILE holds already' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -s m -l model -d 'PROVIDER/MODEL, MODEL, PROVIDER, or \'local\' (\'flux models\' lists them)' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l base-url -d 'The base URL of a server that speaks one of the wires' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l wire -d 'What the server at --base-url speaks [default: openai-chat]' -r -f -a "anthropic\t''
@@ -103,6 +106,13 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -s v -l verbose -d 'A lin
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-verbose -d 'Undo --verbose'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l debug -d 'Print the state of the conversation before each request'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-debug -d 'Undo --debug'
+complete -c flux -n "__fish_flux_using_subcommand ask" -s x -l extract -d 'Print only the first code block of the answer, without its fence'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l no-extract -d 'Undo --extract'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l check -d 'Answer yes or no: exit 0 or 1, anything else is above 1; the reason goes to stdout, with -q nowhere'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l no-check -d 'Undo --check'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l fail-open -d 'With --output or --prepend-to: on any failure but wrong usage leave FILE alone and exit 0, so that a hook blocks nothing. `FLUX_DISABLE=1` in the environment does that at once'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l no-fail-open -d 'Undo --fail-open'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l dry-run -d 'Print what would be sent, to whom, what it may cost and what the model may do; send nothing'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l allow-http -d 'Allow plain http to other hosts than this one'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-allow-http -d 'Undo --allow-http'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-shared-limits -d 'Do not share what is known of rate limits with other runs'

@@ -9,13 +9,28 @@ use crate::base::failure::{Failure, Result};
 use crate::cli::model::Chosen;
 use crate::cli::rights::Files;
 use crate::cli::settings::Settings;
-use crate::client::LEDGERS;
 use crate::report::AnswerFile;
 use crate::sandbox::{self, OwnNeeds};
 
 /// Names are looked up, certificates verified and processors counted with the help of these.
-const SYSTEM: &[&str] =
-    &["/etc", "/usr", "/lib", "/lib64", "/run/systemd/resolve", "/run/NetworkManager", "/sys/fs/cgroup", "/proc"];
+const SYSTEM: &[&str] = &[
+    "/etc",
+    "/usr",
+    "/lib",
+    "/lib64",
+    "/nix/store",
+    "/gnu/store",
+    "/var/lib/ca-certificates",
+    "/run/systemd/resolve",
+    "/run/NetworkManager",
+    "/sys/fs/cgroup",
+    "/proc/self/cgroup",
+    "/proc/self/mountinfo",
+    "/proc/self/status",
+];
+/// What in them is often a link to somewhere else.
+const LINKS: &[&str] =
+    &["/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/ssl/certs", "/etc/pki/tls/certs"];
 /// Devices that hold nothing.
 const DEVICES: &[&str] = &["/dev/null", "/dev/random", "/dev/urandom"];
 /// Where names are looked up over TCP.
@@ -32,9 +47,11 @@ pub fn lock(settings: &Settings, chosen: &Chosen, answer: Option<&AnswerFile>) -
 
 fn needs(settings: &Settings, port: u16, answer: Option<&AnswerFile>) -> OwnNeeds {
     let mut read: Vec<PathBuf> = SYSTEM.iter().chain(DEVICES).map(PathBuf::from).collect();
+    read.extend(LINKS.iter().filter_map(|link| Path::new(link).canonicalize().ok()));
     read.extend(["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().filter_map(|name| env::var(name)).map(PathBuf::from));
     let mut change: Vec<PathBuf> = answer.and_then(AnswerFile::still_opens).map(Path::to_owned).into_iter().collect();
-    change.extend(env::runtime_dir().map(|directory| directory.join(LEDGERS)));
+    // The directory of ledgers is made in it when there is something to put there.
+    change.extend(env::runtime_dir());
     if let Files::Beneath(root) = &settings.files {
         read.extend_from_slice(settings.policy.places());
         let changes = settings.policy.may_write();

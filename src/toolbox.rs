@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::base::exit::Exit;
-use crate::base::failure::{OrFail as _, Result};
+use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::cli::rights::{Files, TOO_BROAD};
 use crate::cli::settings::Settings;
 use crate::report::Messages;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Level, Sandbox, Wanted};
 use crate::tools::commands::{self, Programs};
 use crate::tools::custom;
 use crate::tools::rules::{self, Environment};
@@ -52,10 +52,21 @@ fn beneath(root: &Path, settings: &Settings, messages: &mut Messages) -> Result<
         let programs = Programs::of_policy(policy, environment.search_path(), workspace.path());
         let files: Vec<PathBuf> = settings.own_tools.iter().map(|tool| tool.path.clone()).collect();
         let plan = rules::plan(&workspace, &programs, &environment, &files, settings.sandbox);
+        if plan.is_cut && settings.sandbox != Wanted::Off {
+            let message = format!(
+                "the sandbox cannot be built: more than {} files beneath the root, so secrets among them could not be \
+                 hidden: name a smaller --root",
+                rules::MOST_NAMES
+            );
+            return Err(Failure::new(Exit::Sandbox, message));
+        }
         for note in &plan.notes {
             messages.note(note);
         }
         let sandbox = Arc::new(Sandbox::start(&plan.rules, settings.own_tools.iter().any(|tool| tool.trusted))?);
+        if let (Wanted::Auto, Level::Landlock) = (settings.sandbox, sandbox.level()) {
+            messages.verbose(format!("the sandbox has no namespaces: {}", sandbox.gaps().join("; ")));
+        }
         built.missing = programs.missing().into_iter().map(str::to_owned).collect();
         tools.extend(commands::tools(policy, &programs, &sandbox));
         tools.extend(custom::load(&settings.own_tools, &sandbox, &|| false)?);

@@ -5,3 +5,4 @@
 mod endings;
 mod own_tools;
 mod rights;
+mod walls;

@@ -57,12 +57,13 @@ pub fn exit(code: i32) -> ! {
     signal_hook::low_level::exit(code)
 }
 
-/// Gives every signal its default action and lets all of them through, whatever the parent process had set.
+/// Gives every signal its default action and lets all of them through, whatever the parent process had set; but a pipe
+/// without a reader stays an error of the write.
 #[expect(unsafe_code, reason = "no crate at hand resets what was inherited")]
 pub fn reset() {
     // SAFETY: no handler is installed, no other thread runs; numbers that name no signal are refused by the system.
     unsafe {
-        for signal in 1..=64 {
+        for signal in (1..=64).filter(|signal| *signal != libc::SIGPIPE) {
             libc::signal(signal, libc::SIG_DFL);
         }
         let mut set = std::mem::zeroed();

@@ -8,6 +8,7 @@ pub mod input;
 mod key;
 mod local;
 pub mod model;
+mod network;
 pub mod rights;
 pub mod settings;
 pub mod transcript;

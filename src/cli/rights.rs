@@ -72,6 +72,11 @@ pub(super) fn policy(args: &ToolArgs, files: &Files, key: Option<&KeySource>) ->
                 Failure::new(Exit::NoInput, format!("--allow read:{}: there is no such file", path.display()))
             };
             policy.settle(root, &|path| path.canonicalize().ok()).map_err(missing)?;
+            if let Some(KeySource::File(file)) = key
+                && let Ok(file) = Path::new(file).canonicalize()
+            {
+                policy.close_key(root, &file);
+            }
         }
         Files::TooBroad if policy.grants_programs() => {
             return Err(usage(format!("--allow run and shell need a root: {TOO_BROAD}")));
@@ -101,10 +106,27 @@ fn own_tool(given: &str, files: &Files, policy: &Policy) -> Result<OwnTool> {
             "--tool {given}: --deny read leaves it nothing; 'trusted:{name}' runs it unconfined"
         )));
     }
-    if trusted && path.strip_prefix(root).is_ok_and(|beneath| policy.may_change(beneath)) {
-        return Err(usage(format!("--tool {given}: this run may change it, so it cannot be trusted: move it")));
+    // Even where it may not be changed itself, a directory above it could be put aside.
+    if trusted && path.starts_with(root) && policy.may_write() {
+        return Err(usage(format!(
+            "--tool {given}: this run may change files beneath the root, so what lies there cannot be trusted: move it"
+        )));
     }
     Ok(OwnTool { path, given: name.to_owned(), trusted })
+}
+
+/// Keeps what this run itself writes and runs from its own tools.
+pub(super) fn keep_own(policy: &mut Policy, files: &Files, tools: &[OwnTool], outputs: &[Option<&Path>]) {
+    let Files::Beneath(root) = files else { return };
+    for path in outputs.iter().flatten() {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let (Ok(directory), Some(name)) = (directory.canonicalize(), path.file_name()) {
+            policy.keep(root, &directory.join(name));
+        }
+    }
+    for tool in tools {
+        policy.keep(root, &tool.path);
+    }
 }
 
 /// How programs are confined.

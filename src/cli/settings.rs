@@ -12,17 +12,19 @@ use super::args::{Ask, FormArgs, Format};
 use super::color;
 use super::config;
 use super::forms;
+use super::network;
 use super::rights::{self, Files};
 use crate::agent::{Limits, OnDeny};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::tty::Terminals;
-use crate::client::OwnLimits;
 use crate::form::Form;
 use crate::sandbox::Wanted;
 use crate::tools::Policy;
 use crate::tools::custom::OwnTool;
 use crate::wire::Params;
+
+pub use super::network::{KeySource, NetworkSettings};
 
 /// Everything that a run needs to know, settled.
 #[derive(Debug)]
@@ -160,38 +162,6 @@ pub struct ModelSettings {
     pub max_tokens: Option<u64>,
 }
 
-/// Where the key comes from, if not from the provider's own variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeySource {
-    /// The output of a command.
-    Command(String),
-    /// The content of a file.
-    File(String),
-    /// A variable.
-    Variable(String),
-}
-
-/// How the server is reached.
-#[derive(Debug)]
-pub struct NetworkSettings {
-    /// Where the key comes from.
-    pub key: Option<KeySource>,
-    /// `--header`, as name and value.
-    pub headers: Vec<(String, String)>,
-    /// Plain http is allowed to any host.
-    pub allow_http: bool,
-    /// `--ca-file`
-    pub ca_file: Option<PathBuf>,
-    /// Attempts after the first.
-    pub retries: u32,
-    /// `--rpm` and `--tpm`
-    pub own_limits: OwnLimits,
-    /// What is known of rate limits is shared with other runs.
-    pub share_limits: bool,
-    /// The most time without a byte.
-    pub idle_timeout: Duration,
-}
-
 impl Settings {
     /// Settles the arguments that stood after `flux ask`.
     ///
@@ -215,14 +185,18 @@ impl Settings {
         {
             config::check_outside(root)?;
         }
-        let network = network(&ask)?;
-        let policy = rights::policy(&ask.tools, &files, network.key.as_ref())?;
+        let network = network::settle(&ask)?;
+        let mut policy = rights::policy(&ask.tools, &files, network.key.as_ref())?;
+        let own_tools = rights::own_tools(&ask.tools, &files, &policy)?;
+        let session = ask.input.session.as_ref().map(Path::new);
+        let outputs = [output.file.as_deref(), output.transcript.as_ref().map(Path::new), session];
+        rights::keep_own(&mut policy, &files, &own_tools, &outputs);
         Ok(Self {
             input: input(&ask, literal)?,
             output,
             model: model(&ask, model_typed)?,
             network,
-            own_tools: rights::own_tools(&ask.tools, &files, &policy)?,
+            own_tools,
             policy,
             files,
             sandbox: rights::sandbox(&ask.tools),
@@ -390,48 +364,6 @@ fn model(ask: &Ask, typed: bool) -> Result<ModelSettings> {
         window: args.max_context.filter(|window| *window > 0),
         max_tokens: ask.limits.max_tokens.filter(|tokens| *tokens > 0),
     })
-}
-
-fn network(ask: &Ask) -> Result<NetworkSettings> {
-    let args = &ask.network;
-    let key = match (&args.api_key_cmd, &args.api_key_file, &args.api_key_env) {
-        (Some(command), _, _) => Some(KeySource::Command(command.clone())),
-        (_, Some(file), _) => Some(KeySource::File(file.clone())),
-        (_, _, Some(name)) => Some(KeySource::Variable(name.clone())),
-        _ => None,
-    };
-    Ok(NetworkSettings {
-        key,
-        headers: args.header.iter().map(|text| header(text)).collect::<Result<_>>()?,
-        allow_http: args.allow_http,
-        ca_file: args.ca_file.as_ref().map(PathBuf::from),
-        retries: args.retries.unwrap_or(4),
-        own_limits: OwnLimits {
-            requests: args.rpm.filter(|limit| *limit > 0),
-            tokens: args.tpm.filter(|limit| *limit > 0),
-        },
-        share_limits: !args.no_shared_limits,
-        idle_timeout: args.idle_timeout.unwrap_or(Duration::from_secs(300)),
-    })
-}
-
-fn header(text: &str) -> Result<(String, String)> {
-    const FRAMING: &[&str] =
-        &["connection", "content-length", "content-type", "expect", "host", "te", "transfer-encoding", "upgrade"];
-    const KEYS: &[&str] = &["authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"];
-    let (name, value) = text.split_once(':').ok_or_else(|| usage("--header takes 'NAME: VALUE'"))?;
-    let (name, value) = (name.trim(), value.trim());
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || !name.chars().all(token) || value.chars().any(char::is_control) {
-        return Err(usage(format!("--header {name}: not a header")));
-    }
-    if FRAMING.contains(&name.to_ascii_lowercase().as_str()) {
-        return Err(usage(format!("--header {name}: flux sets it itself")));
-    }
-    if KEYS.contains(&name.to_ascii_lowercase().as_str()) {
-        return Err(usage(format!("--header {name}: keys come from --api-key-env, --api-key-file or --api-key-cmd")));
-    }
-    Ok((name.to_ascii_lowercase(), value.to_owned()))
 }
 
 fn limits(ask: &Ask) -> Result<Limits> {

@@ -19,8 +19,6 @@ use crate::base::secret::Secret;
 use crate::base::stop::Stopper;
 use crate::base::text;
 
-/// Beneath `$XDG_RUNTIME_DIR`.
-pub const FOLDER: &str = "flux";
 const FORMAT: &str = "flux-limits/1";
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 const LARGEST: u64 = 64 << 10;
@@ -74,10 +72,7 @@ impl Ledger {
         hash.update(b"\0");
         hash.update(key.map_or("", Secret::expose).as_bytes());
         let name = text::hex(&hash.finalize()[..16]);
-        let folder = runtime_dir.join(FOLDER);
-        // Made now, since this program is kept to its files later. Whether it can be used is found out then.
-        let _ = DirBuilder::new().mode(0o700).create(&folder);
-        Self { file: folder.join(name), boot: clock::boot_id() }
+        Self { file: runtime_dir.join("flux").join(name), boot: clock::boot_id() }
     }
 
     /// Locks the file and reads the shared pace, if it holds one. A file is made only with `create`: where no server
@@ -103,6 +98,10 @@ impl Ledger {
     }
 
     fn open(&self, folder: &Path) -> io::Result<File> {
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
         let metadata = folder.symlink_metadata()?;
         if !metadata.is_dir() || !is_own(&metadata) {
             return Err(io::Error::other("its directory can be written by others"));

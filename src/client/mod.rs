@@ -18,7 +18,7 @@ use crate::chat::{Conversation, Reply, StopReason};
 use crate::wire::{Announced, ApiError, Attempt, Delta, End, Ended, ErrorClass, RequestBody, RequestHead, Wire};
 
 pub use http::{Http, HttpOptions, proxy_port};
-pub use ledger::{FOLDER as LEDGERS, Ledger};
+pub use ledger::Ledger;
 pub use proxy::{ProxyEnv, is_loopback};
 pub use retry::RetryPolicy;
 pub use throttle::OwnLimits;

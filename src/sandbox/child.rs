@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command as Program, Stdio};
 
-use rustix::process::{Pid, Signal, WaitOptions, set_parent_process_death_signal, setsid, wait};
+use rustix::process::{Pid, Signal, WaitOptions, chdir, set_parent_process_death_signal, setsid, wait};
 
 use super::fence::Fence;
 use super::filter::Filter;
@@ -20,6 +20,13 @@ use crate::base::{signals, stdio};
 #[derive(Debug)]
 pub(super) struct Confinement {
     pub(super) level: Level,
+    /// Nothing keeps children of [`Level::Off`] in.
+    pub(super) walls: Option<Walls>,
+}
+
+/// What keeps a child in.
+#[derive(Debug)]
+pub(super) struct Walls {
     pub(super) fence: Fence,
     pub(super) filter: Filter,
     /// Bytes of data that one process may have.
@@ -106,6 +113,7 @@ pub(super) fn read_report(report: &mut File) -> Option<End> {
     match tag {
         b'N' => Some(End::NotStarted(number)),
         b'E' => Some(ended(number)),
+        _ if number == 0 => Some(End::Broken("the kernel refuses a rule of the sandbox".to_owned())),
         _ => Some(End::Broken(io::Error::from_raw_os_error(number).to_string())),
     }
 }
@@ -121,30 +129,29 @@ fn become_program(
     confinement: &Confinement,
     (stdin, stdout, stderr): (Stdio, OwnedFd, OwnedFd),
 ) -> Fault {
-    if let Err(error) = confine(confinement, command.timeout.as_secs()) {
+    let seconds = command.timeout.as_secs();
+    if let Err(error) = confine(confinement, seconds).and_then(|()| Ok(chdir(&rules.root)?)) {
         return Fault::Broken(error);
     }
     let mut program = Program::new(&command.program);
     let (name, arguments) = command.argv.split_first().map_or((None, &[][..]), |(name, rest)| (Some(name), rest));
     program.arg0(name.unwrap_or(&command.program.clone().into_os_string())).args(arguments);
     program.env_clear().envs(rules.env.iter().cloned()).envs(command.env.iter().cloned());
-    program.current_dir(&rules.root).stdin(stdin).stdout(stdout).stderr(stderr);
+    program.stdin(stdin).stdout(stdout).stderr(stderr);
     Fault::NotStarted(program.exec())
 }
 
 fn confine(confinement: &Confinement, seconds: u64) -> io::Result<()> {
     setsid()?;
-    if confinement.level == Level::Off {
-        return Ok(());
-    }
+    let Some(walls) = &confinement.walls else { return Ok(()) };
     set_parent_process_death_signal(Some(Signal::KILL))?;
-    privileges::limit(seconds, confinement.memory)?;
+    privileges::limit(seconds, walls.memory)?;
     privileges::drop_all()?;
-    let mut fence = confinement.fence.share()?;
+    let mut fence = walls.fence.share()?;
     // The directory of a child's own processes is a new one each time.
     fence.permit(Path::new("/proc"), super::fence::reading())?;
     fence.enforce()?;
-    confinement.filter.enforce()
+    walls.filter.enforce()
 }
 
 /// Forks, into new namespaces where `flags` say so. Returns the child's id in the parent, nothing in the child.

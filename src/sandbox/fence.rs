@@ -98,17 +98,21 @@ impl Fence {
     /// directories that children have for themselves.
     pub(super) fn of_children(rules: &Rules, hides: bool, private: &[PathBuf]) -> io::Result<Self> {
         let mut fence = Self::new(rules.net)?;
-        SYSTEM.iter().try_for_each(|path| fence.permit(Path::new(path), reading()))?;
+        // Rules add up, so what one of them leaves out all of them have to.
+        let hidden = if hides { rules.hidden.as_slice() } else { &[] };
+        let closed: Vec<PathBuf> = hidden.iter().chain(&rules.unreadable).cloned().collect();
+        for path in SYSTEM.iter().filter_map(|path| Path::new(path).canonicalize().ok()) {
+            fence.permit_around(&path, reading(), &closed)?;
+        }
         let devices = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
         DEVICES.iter().try_for_each(|path| fence.permit(Path::new(path), devices))?;
-        fence.permit_public(Path::new("/etc"))?;
-        let hidden = if hides { rules.hidden.as_slice() } else { &[] };
-        fence.permit_around(&rules.root, reading(), hidden)?;
+        fence.permit_public(Path::new("/etc"), &closed)?;
+        fence.permit_around(&rules.root, reading(), &closed)?;
         for path in &rules.writable {
-            fence.permit_around(path, reading() | changing(), hidden)?;
+            fence.permit_around(path, reading() | changing(), &closed)?;
         }
         for path in &rules.readable {
-            fence.permit_around(path, reading(), &rules.unreadable)?;
+            fence.permit_around(path, reading(), &closed)?;
         }
         private.iter().try_for_each(|path| fence.permit(path, reading() | changing()))?;
         Ok(fence)
@@ -156,18 +160,27 @@ impl Fence {
         entries.flatten().try_for_each(|entry| self.permit_around(&entry.path(), rights, hidden))
     }
 
-    /// Permits reading what everybody may read in this directory, but no keys of this machine.
-    fn permit_public(&mut self, directory: &Path) -> io::Result<()> {
+    /// Permits reading what everybody may read in this directory, but no keys of this machine: root owns them, so modes
+    /// alone would not keep it from them. A directory is permitted as a whole only if everything in it is public.
+    fn permit_public(&mut self, directory: &Path, closed: &[PathBuf]) -> io::Result<()> {
+        if is_all_public(directory, closed) {
+            return self.permit(directory, reading());
+        }
+        // The names in it, and beneath it.
+        self.permit(directory, AccessFs::ReadDir.into())?;
         let Ok(entries) = std::fs::read_dir(directory) else { return Ok(()) };
         for entry in entries.flatten() {
             let path = entry.path();
-            let is_public = path.metadata().is_ok_and(|metadata| metadata.mode() & 0o004 != 0);
-            if is_public && entry.file_name() != "ssh" {
-                self.permit(&path, reading())?;
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => self.permit_public(&path, closed)?,
+                // A link to a file; directories elsewhere have their own rules or none.
+                Ok(_) if path.is_file() && is_public(&path) && !closed.contains(&path) => {
+                    self.permit(&path, reading())?;
+                }
+                _ => {}
             }
         }
-        // Its names, but not the files in it.
-        self.permit(directory, AccessFs::ReadDir.into())
+        Ok(())
     }
 
     /// The same rules once more; a rule that is added to one is added to both.
@@ -179,4 +192,23 @@ impl Fence {
     pub(super) fn enforce(self) -> io::Result<()> {
         self.rules.restrict_self().map(drop).map_err(io::Error::other)
     }
+}
+
+/// Whether everybody may read it.
+fn is_public(path: &Path) -> bool {
+    path.metadata().is_ok_and(|metadata| metadata.mode() & 0o004 != 0)
+}
+
+/// Whether everybody may read all that is in this directory; links lead elsewhere and count for nothing.
+fn is_all_public(directory: &Path, closed: &[PathBuf]) -> bool {
+    if !is_public(directory) || closed.iter().any(|closed| closed.starts_with(directory)) {
+        return false;
+    }
+    let Ok(entries) = std::fs::read_dir(directory) else { return false };
+    entries.flatten().all(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => is_all_public(&entry.path(), closed),
+        Ok(kind) if kind.is_symlink() => false,
+        Ok(_) => is_public(&entry.path()),
+        Err(_) => false,
+    })
 }

@@ -64,6 +64,23 @@ const REFUSED: &[i64] = &[
     libc::SYS_fanotify_init,
 ];
 
+/// Memory and messages that processes of a user share by number or name. Namespaces have their own.
+const SHARED: &[i64] = &[
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
 /// Calls that set a mode, and which argument it is.
 #[cfg(target_arch = "x86_64")]
 const SET_MODE: &[(i64, u8)] = &[
@@ -102,12 +119,15 @@ const ABSENT: [i64; 2] = [libc::SYS_clone3, libc::SYS_openat2];
 pub(super) struct Filter(Vec<BpfProgram>);
 
 impl Filter {
-    /// Compiles the filters. With `net` children may open internet sockets, but never others.
-    pub(super) fn compile(net: bool) -> io::Result<Self> {
+    /// Compiles the filters. With `net` children may open internet sockets, but never others; `alone`, without
+    /// namespaces, they may not share memory and messages with other processes of the user.
+    pub(super) fn compile(net: bool, alone: bool) -> io::Result<Self> {
         let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
         let absent = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-        let mut programs =
-            vec![program(refusals(net)?, denied)?, program(ABSENT.map(|call| (call, Vec::new())).into(), absent)?];
+        let mut programs = vec![
+            program(refusals(net, alone)?, denied)?,
+            program(ABSENT.map(|call| (call, Vec::new())).into(), absent)?,
+        ];
         if cfg!(target_arch = "x86_64") {
             programs.push(without_x32());
         }
@@ -126,8 +146,10 @@ fn program(rules: BTreeMap<i64, Vec<SeccompRule>>, action: SeccompAction) -> io:
     filter.try_into().map_err(io::Error::other)
 }
 
-fn refusals(net: bool) -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+fn refusals(net: bool, alone: bool) -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
+    let shared = SHARED.iter().filter(|_| alone);
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        REFUSED.iter().chain(shared).map(|call| (*call, Vec::new())).collect();
     // A condition cannot say "any of these bits", so each of them is refused by itself.
     let flags = (0..64).map(|bit| 1 << bit).filter(|flag| NEW_NAMESPACES & flag != 0);
     let clones = flags.map(|flag| rule([condition(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(flag), flag)?]));
@@ -140,6 +162,12 @@ fn refusals(net: bool) -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
     rules.insert(libc::SYS_ioctl, typing.into_iter().collect::<io::Result<_>>()?);
     rules.extend(set_id_modes()?);
     rules.insert(libc::SYS_prlimit64, vec![others_limits()?]);
+    // A pair of datagram sockets could be turned on any socket of the system that has a path.
+    let pair = |kind: i32| {
+        let mask = SeccompCmpOp::MaskedEq(0xf);
+        rule([condition(1, SeccompCmpArgLen::Dword, mask, u64::from(kind.unsigned_abs()))?])
+    };
+    rules.insert(libc::SYS_socketpair, vec![pair(libc::SOCK_DGRAM)?, pair(libc::SOCK_RAW)?]);
     rules.insert(libc::SYS_socket, if net { all_but_internet()? } else { Vec::new() });
     Ok(rules)
 }

@@ -176,7 +176,8 @@ impl Sandbox {
         let mut reasons = Vec::new();
         for &level in levels {
             match spawner::Handle::start(rules, level) {
-                Ok((handle, gaps)) => {
+                Ok((handle, mut gaps)) => {
+                    gaps.splice(0..0, reasons);
                     let off = || spawner::Handle::start(rules, Level::Off).map_err(|why| unbuildable(&[why]));
                     let trusted = trusted.then(off).transpose()?.map(|(handle, _)| Mutex::new(handle));
                     return Ok(Self { spawner: Mutex::new(handle), trusted, level, gaps });

@@ -13,10 +13,11 @@ use std::process::{Child, Command as Program, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tempfile::TempDir;
 
 use super::channel::{Request, Started, receive, receive_finished, send, send_finished};
-use super::child::Confinement;
+use super::child::{Confinement, Walls};
 use super::fence::{Fence, version};
 use super::filter::Filter;
 use super::running::Running;
@@ -129,9 +130,17 @@ pub fn serve() {
     stdio::close_from(3);
     signals::reset();
     let _ = rustix::process::setsid();
+    raise_open_files();
     let Ok(stream) = stdio::duplicate(0).map(|file| UnixStream::from(OwnedFd::from(file))) else { return };
     // An error is the end of the stream: this program has ended.
     let _ = answer(stream);
+}
+
+/// As many open files as this process may have: children get fewer.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // Best effort: the sandbox does with less, and says so where it cannot.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 fn answer(mut stream: UnixStream) -> io::Result<()> {
@@ -175,11 +184,8 @@ impl Spawner {
             rules.writable.clear();
         }
         rules.env.extend(environment(&rules, level, &private));
-        let hides = level == Level::Landlock;
-        let fence = Fence::of_children(&rules, hides, &private.writable);
-        let fence = fence.map_err(|error| format!("no Landlock rules: {error}"))?;
-        let filter = Filter::compile(rules.net).map_err(|error| format!("no seccomp filter: {error}"))?;
-        let confinement = Confinement { level, fence, filter, memory: memory() };
+        let walls = if level == Level::Off { None } else { Some(walls(&rules, level, &private)?) };
+        let confinement = Confinement { level, walls };
         let mut spawner = Self { rules, confinement, _temporary: temporary };
         spawner.try_out()?;
         Ok(spawner)
@@ -199,7 +205,7 @@ impl Spawner {
         };
         // A directory is no program: everything but the last step is done.
         match self.run(&trial, &mut nobody).map_err(|error| error.to_string())?.end {
-            End::NotStarted(_) => Ok(()),
+            End::NotStarted(libc::EACCES) => Ok(()),
             End::Broken(why) => Err(format!("no child in it: {why}")),
             other => Err(format!("no child in it: {other:?}")),
         }
@@ -237,6 +243,14 @@ impl Spawner {
         gap(alone && version() < SIGNALS, "the user's own processes can be signalled");
         gaps
     }
+}
+
+fn walls(rules: &Rules, level: Level, private: &Private) -> Result<Walls, String> {
+    let alone = level == Level::Landlock;
+    let fence = Fence::of_children(rules, alone, &private.writable);
+    let fence = fence.map_err(|error| format!("no Landlock rules: {error}"))?;
+    let filter = Filter::compile(rules.net, alone).map_err(|error| format!("no seccomp filter: {error}"))?;
+    Ok(Walls { fence, filter, memory: memory() })
 }
 
 fn check(level: Level, rules: &Rules) -> Result<(), String> {

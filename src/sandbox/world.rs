@@ -74,15 +74,22 @@ fn rearrange(rules: &Rules) -> io::Result<Private> {
     for path in sorted(&rules.writable) {
         trees.push((copy(&path, false)?, path));
     }
-    for path in sorted(&rules.protected) {
-        trees.push((copy(&path, true)?, path));
-    }
     set_flags(CWD.as_raw_fd(), c"/", libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID)?;
     covered.iter().try_for_each(|path| cover(path))?;
     let own = covered.first().ok_or_else(|| io::Error::other("no directory to put in private ones"))?;
     trees.iter().try_for_each(|(tree, path)| attach(tree, path))?;
-    hide(&rules.hidden, own)?;
-    let home = own.join("home");
+    // A directory above what must not change could be put aside together with it; mounted, it cannot be renamed.
+    for path in above(&rules.forbidden, &rules.writable) {
+        attach(&copy(&path, false)?, &path)?;
+    }
+    for path in sorted(&rules.protected) {
+        attach(&copy(&path, true)?, &path)?;
+    }
+    let private = tempfile::Builder::new().prefix("flux-").tempdir_in(own)?.keep();
+    // Where other mounts lie in a private directory, no Landlock rule can tell them from it.
+    let hidden: Vec<PathBuf> = rules.hidden.iter().chain(&rules.unreadable).cloned().collect();
+    hide(&hidden, &private)?;
+    let home = private.join("home");
     fs::DirBuilder::new().mode(0o700).create(&home)?;
     let shared = covered.iter().find(|path| *path == Path::new(SHARED_MEMORY)).cloned();
     let writable = std::iter::once(own.clone()).chain(shared).collect();
@@ -108,6 +115,19 @@ fn kept(rules: &Rules, covered: &[PathBuf]) -> Vec<PathBuf> {
     let wanted = std::iter::once(&rules.root).chain(&rules.readable).chain(&resolver);
     let inside = |path: &&PathBuf| covered.iter().any(|place| path.starts_with(place)) && path.exists();
     sorted(&wanted.filter(inside).cloned().collect::<Vec<_>>())
+}
+
+/// The directories between these paths and the writable places that they lie in, outer ones first.
+fn above(paths: &[PathBuf], writable: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for path in paths {
+        let Some(place) = writable.iter().find(|place| path.starts_with(place)) else { continue };
+        let between = path.ancestors().skip(1).take_while(|above| above.starts_with(place) && above != place);
+        found.extend(between.map(Path::to_owned));
+    }
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// Outer directories first.
@@ -146,9 +166,6 @@ fn cover(path: &Path) -> io::Result<()> {
 
 /// Lays something empty over each of the paths that nobody can open, or, where that would stop git, only nothing.
 fn hide(paths: &[PathBuf], own: &Path) -> io::Result<()> {
-    if paths.is_empty() {
-        return Ok(());
-    }
     let (directory, file, blank) = (own.join(".directory"), own.join(".file"), own.join(".blank"));
     fs::create_dir(&directory)?;
     fs::File::create(&file)?;

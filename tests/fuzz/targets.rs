@@ -69,6 +69,7 @@ fn read(wire: &str, kind: &str, data: &[u8], size: usize) -> Ended {
     let quirks: Quirks = wire::providers::CUSTOM.quirks;
     let params = Params::default();
     let head = RequestHead {
+        format: None,
         provider: "p",
         model: "m",
         system: "",

@@ -22,6 +22,8 @@ pub(super) use scope::Extent;
 pub struct Policy {
     allowed: Words,
     denied: Words,
+    /// Files of the run itself, relative to the root.
+    kept: Vec<PathBuf>,
 }
 
 /// The words of one flag, sorted by what they are about.
@@ -85,6 +87,19 @@ impl Policy {
             }
         }
         Ok(())
+    }
+
+    /// Closes the file that holds the key of this run, given by its real path: to tools and to programs.
+    pub fn close_key(&mut self, root: &Path, file: &Path) {
+        match file.strip_prefix(root) {
+            Ok(beneath) => self.denied.reads.extend(exactly(file, beneath)),
+            Err(_) => self.denied.places.push(file.to_owned()),
+        }
+    }
+
+    /// Keeps a file of this run itself, given by its real path, from changes by flux's own tools.
+    pub fn keep(&mut self, root: &Path, file: &Path) {
+        self.kept.extend(file.strip_prefix(root).ok().map(Path::to_owned));
     }
 
     /// Whether anything at all can be read.
@@ -226,6 +241,11 @@ impl Policy {
         Ok(())
     }
 
+    /// The places outside the root that denials close.
+    pub(super) fn denied_places(&self) -> &[PathBuf] {
+        &self.denied.places
+    }
+
     /// True if a denial closes this absolute path.
     pub(super) fn is_denied_outside(&self, path: &Path) -> bool {
         matches!(self.check_read_outside(path), Err(Withheld::Denied(_)))
@@ -236,6 +256,10 @@ impl Policy {
     pub(super) fn check_change(&self, path: &Path) -> Result<(), Refusal> {
         if let Some(scope) = self.denied.writes.iter().chain(&self.denied.reads).find(|scope| scope.denies(path)) {
             return Err(denied(path, &scope.text));
+        }
+        if self.kept.iter().any(|kept| kept == path) {
+            let message = format!("{}: this run itself uses it", paths::shown(path));
+            return Err(Refusal::Denied { message, remedy: "name a file elsewhere".to_owned() });
         }
         let protected = protected::names(path);
         let is_written = self.allowed.writes.iter().any(|scope| scope.covers(path) && scope.names(&protected));

@@ -52,6 +52,13 @@ impl Environment {
         path.canonicalize().ok().filter(|path| path.is_dir() && path.parent().is_some())
     }
 
+    /// True if it is in the home directory, by the name that this has or by links.
+    pub(super) fn is_in_home(&self, path: &Path) -> bool {
+        self.home
+            .as_ref()
+            .is_some_and(|home| path.starts_with(home) || home.canonicalize().is_ok_and(|home| path.starts_with(home)))
+    }
+
     /// True if it is the home directory or above it.
     pub(super) fn holds_home(&self, path: &Path) -> bool {
         self.home

@@ -18,7 +18,7 @@ use crate::sandbox::{Rules, Wanted};
 pub use environment::Environment;
 
 /// Names looked at beneath the root, and in all other places together.
-const MOST_NAMES: usize = 200_000;
+pub const MOST_NAMES: usize = 1_000_000;
 
 /// Where systems keep their programs, which every child can use.
 const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"];
@@ -30,6 +30,8 @@ pub struct Plan {
     pub rules: Rules,
     /// Where that is more or less than the user may think.
     pub notes: Vec<String>,
+    /// There are more files beneath the root than can be looked through for secrets.
+    pub is_cut: bool,
 }
 
 /// Makes the rules for children of this run. `tools` are the user's own tools.
@@ -45,12 +47,6 @@ pub fn plan(
     let root = workspace.path();
     let survey = workspace.survey(MOST_NAMES);
     let mut notes = Vec::new();
-    if survey.is_cut {
-        notes.push(format!(
-            "{}: more than {MOST_NAMES} files: programs may read secrets and change protected files beyond them",
-            root.display()
-        ));
-    }
     let mut protected = survey.protected;
     // A tool is what the user wrote, whatever else may be changed.
     protected.extend(tools.iter().filter_map(|tool| Some(tool.strip_prefix(root).ok()?.to_owned())));
@@ -84,9 +80,13 @@ pub fn plan(
         empty: environment.home.iter().filter_map(|home| home.canonicalize().ok()).collect(),
         wanted,
     };
-    close_secrets(&mut rules, policy, &mut notes);
     add_programs(&mut rules, policy, programs, environment, tools);
-    Plan { rules, notes }
+    close_secrets(&mut rules, policy, &mut notes);
+    let denied = policy.denied_places().iter().filter(|place| place.exists() && !rules.unreadable.contains(place));
+    let denied: Vec<PathBuf> = denied.cloned().collect();
+    rules.unreadable.extend(denied);
+    add_toolchains(&mut rules, policy, programs, environment, tools);
+    Plan { rules, notes, is_cut: survey.is_cut }
 }
 
 /// The places that programs may change, relative to the root. A grant that names none is for flux's own tools alone.
@@ -157,6 +157,17 @@ fn add_programs(rules: &mut Rules, policy: &Policy, programs: &Programs, environ
             }
         }
     }
+}
+
+/// Adds the toolchains of these programs.
+fn add_toolchains(
+    rules: &mut Rules,
+    policy: &Policy,
+    programs: &Programs,
+    environment: &Environment,
+    tools: &[PathBuf],
+) {
+    let files: Vec<PathBuf> = programs.files().map(Path::to_owned).chain(tools.iter().cloned()).collect();
     let needed = toolchains::needed(&files, programs, environment, policy.may_shell());
     let mut set = |name: &str, value: OsString| rules.env.push((name.into(), value));
     for toolchain in &needed {
@@ -197,7 +208,7 @@ fn places_of(file: &Path, environment: &Environment, root: &Path) -> Vec<PathBuf
         }
         let prefix = path.parent().filter(|bin| bin.ends_with("bin")).and_then(Path::parent);
         let is_open = |prefix: &&Path| {
-            let in_home = environment.home.as_ref().is_some_and(|home| prefix.starts_with(home));
+            let in_home = environment.is_in_home(prefix);
             !in_home && prefix.parent().is_some() && !environment.holds_home(prefix) && !root.starts_with(prefix)
         };
         let place = prefix.filter(is_open).unwrap_or(path);

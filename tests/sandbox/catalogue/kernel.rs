@@ -60,7 +60,7 @@ fn namespaces() -> Vec<Attack> {
     attacks.extend(scripts(&[
         "unshare -r true && echo {HARM}",
         "unshare -n true && echo {HARM}",
-        "mount -t tmpfs x src && echo {HARM}",
+        "mount -t tmpfs x src && echo {HARM} && umount src",
     ]));
     attacks
 }
