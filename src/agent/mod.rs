@@ -196,6 +196,7 @@ impl Agent<'_> {
                     if !self.gives_up_format(&error) {
                         return Err(Failure::from(&error));
                     }
+                    self.prepare(conversation);
                 }
                 Err(Failed::Stopped(stop, error, partial)) => {
                     self.record_partial(*partial, observer, &error)?;

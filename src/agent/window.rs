@@ -127,7 +127,7 @@ impl Agent<'_> {
     }
 
     /// Writes the next request and weighs it.
-    fn prepare(&mut self, conversation: &Conversation) {
+    pub(super) fn prepare(&mut self, conversation: &Conversation) {
         let bytes = self.client.prepare(self.wire, &self.head, conversation);
         self.budget.weight = estimate::weight_of_all(conversation.entries(), bytes);
     }

@@ -67,5 +67,6 @@ fn memory_and_descriptors_stay_flat_over_many_turns() {
     ));
     // The conversation itself grows by some hundred bytes a turn, in memory and in the request.
     assert!(most < first.kib + first.kib / 10 + u64::from(turns), "{samples:?}");
-    assert!(at_most <= fewest + 1, "{samples:?}");
+    // Between two requests a connection may be looked at by a second descriptor or two.
+    assert!(at_most <= fewest + 3, "{samples:?}");
 }

@@ -18,7 +18,7 @@ fn shell(command: &str) -> (&'static str, Value) {
 /// What the model sees of one call, with namespaces and without them.
 #[track_caller]
 fn seen(prepare: impl Fn(Flux) -> Flux, call: (&str, Value)) -> [String; 2] {
-    let with = results(Api::Chat, &prepare, &[call.clone()]).remove(0).text;
+    let with = results(Api::Chat, &prepare, std::slice::from_ref(&call)).remove(0).text;
     [with, results(Api::Chat, |f| prepare(f).kernel(WITHOUT_NAMESPACES), &[call]).remove(0).text]
 }
 
