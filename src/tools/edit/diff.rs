@@ -3,14 +3,20 @@
 use std::path::Path;
 use std::time::Duration;
 
-use similar::TextDiff;
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::udiff::UnifiedHunkHeader;
+use similar::{DiffOp, DiffTag};
 
+use crate::base::clock;
 use crate::chat::ToolResult;
 use crate::tools::clip::Clip;
 use crate::tools::names;
 
 /// Bytes of a diff kept at its head and at its tail.
 const CAP: usize = 8 << 10;
+
+/// Lines shown around a change.
+const CONTEXT: usize = 3;
 
 /// After this time the diff may be longer than it has to be.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -19,13 +25,38 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub(in crate::tools) fn unified(path: &Path, old: &[u8], new: &[u8], cap: usize) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace("\r\n", "\n");
     let (old, new) = (text(old), text(new));
-    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(old.as_str(), new.as_str());
     let name = names::escape(path);
     let old_name = if old.is_empty() { "/dev/null".to_owned() } else { format!("a/{name}") };
-    let whole = diff.unified_diff().context_radius(3).header(&old_name, &format!("b/{name}")).to_string();
     let mut clip = Clip::new(cap.min(CAP));
-    clip.push(&whole);
+    clip.push(&format!("--- {old_name}\n+++ b/{name}\n"));
+    let lines = |text: &str| text.split_inclusive('\n').map(str::to_owned).collect::<Vec<_>>();
+    let (old, new) = (lines(&old), lines(&new));
+    for hunk in hunks(&old, &new) {
+        clip.push(&format!("{}\n", UnifiedHunkHeader::new(&hunk)));
+        for change in &hunk {
+            let (is_old, is_new) = (change.tag() != DiffTag::Insert, change.tag() != DiffTag::Delete);
+            let sign = if change.tag() == DiffTag::Equal { ' ' } else { '-' };
+            push(&mut clip, sign, &old[change.old_range()], is_old);
+            push(&mut clip, '+', &new[change.new_range()], is_new && sign != ' ');
+        }
+    }
     clip.finish("read_files shows the file").text
+}
+
+/// The changes with the lines around them. The one algorithm is named, since those of the library that are not used
+/// would be most of its size.
+fn hunks(old: &[String], new: &[String]) -> Vec<Vec<DiffOp>> {
+    let mut capture = Compact::new(Replace::new(Capture::new()), old, new);
+    let deadline = Some(clock::now() + PATIENCE);
+    let Ok(()) = myers::diff_deadline(&mut capture, old, 0..old.len(), new, 0..new.len(), deadline);
+    capture.into_inner().into_inner().into_grouped_ops(CONTEXT)
+}
+
+fn push(clip: &mut Clip, sign: char, lines: &[String], is_shown: bool) {
+    for line in lines.iter().filter(|_| is_shown) {
+        let end = if line.ends_with('\n') { "" } else { "\n\\ No newline at end of file\n" };
+        clip.push(&format!("{sign}{line}{end}"));
+    }
 }
 
 /// The result of a change: what was done, and the diff, which the transcript keeps as well.
