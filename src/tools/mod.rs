@@ -118,6 +118,19 @@ pub enum Kind {
     Shell,
 }
 
+impl Kind {
+    /// The flag that would offer such a tool, where one does.
+    fn grant(self) -> Option<String> {
+        let flag = match self {
+            Self::Reads => return None,
+            Self::Changes => "--allow write",
+            Self::Runs => "--allow 'run:PROGRAM **'",
+            Self::Shell => "--allow shell",
+        };
+        Some(flag.to_owned())
+    }
+}
+
 /// The tools that flux has itself, in the order in which they are offered.
 pub const KNOWN: [(&str, Kind); 10] = [
     ("read_files", Kind::Reads),
@@ -221,6 +234,10 @@ impl Toolbox {
     }
 
     fn unknown(&self, name: &str) -> ToolResult {
+        let known = KNOWN.iter().find(|(known, _)| *known == name && self.workspace.is_some());
+        if let Some(remedy) = known.and_then(|(_, kind)| kind.grant()) {
+            return ToolResult::denied(format!("this run may not use `{name}`; the user may grant {remedy}"), remedy);
+        }
         let shown = names::shown(text::prefix(name, 64));
         let known: Vec<&str> = self.specs.iter().map(|spec| spec.name.as_ref()).collect();
         match known.as_slice() {

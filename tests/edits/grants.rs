@@ -22,7 +22,7 @@ fn without_a_grant_no_changing_tool_is_offered_and_a_call_of_one_changes_nothing
         let system = requests[0].json.to_string();
         assert!(system.contains("answer with a diff") && system.contains("--allow write"), "{system}");
         let result = api.results(&requests[1].json).remove(0);
-        assert!(result.text.starts_with("unknown_tool: "), "{result:?}");
+        assert!(result.text.starts_with("denied: "), "{result:?}");
     });
 }
 

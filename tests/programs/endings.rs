@@ -124,9 +124,9 @@ fn a_shell_is_offered_only_by_its_own_grant() {
             &[("shell", json!({ "command": command })), ("run_command", json!({"argv": ["true"]}))],
         );
         assert_eq!(answers[0].text, "exit_status: exit 4\nstdout:\n0ne\nstderr:\ntwo\n");
-        assert!(answers[1].text.starts_with("unknown_tool: "), "{answers:?}");
+        assert!(answers[1].text.starts_with("denied: "), "{answers:?}");
         let answers = results(api, |f| f.args(allow(&["run:true"])), &[("shell", json!({"command": "true"}))]);
-        assert!(answers[0].text.starts_with("unknown_tool: "), "{answers:?}");
+        assert!(answers[0].text.starts_with("denied: "), "{answers:?}");
     });
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::kernel::WITHOUT_NAMESPACES;
 use crate::support::tools::results;
-use crate::support::{Api, Flux};
+use crate::support::{Api, Flux, Server};
 
 const GRANTED: &[&str] = &["--allow", "shell", "--allow", "write"];
 
@@ -119,4 +119,16 @@ fn a_tool_that_does_not_read_its_arguments_harms_no_later_call() {
     let calls = [("deaf", json!({"text": "x".repeat(300_000)})), ("run_command", json!({"argv": ["echo", "still"]}))];
     let answers = results(Api::Chat, prepare, &calls);
     assert_eq!(answers[1].text, "exit 0\nstdout:\nstill\n", "{}", answers[0].text);
+}
+
+#[test]
+fn a_call_of_a_tool_that_no_grant_offers_is_a_denial() {
+    for (name, arguments) in [("write_file", json!({"path": "a", "content": "x"})), shell("true")] {
+        let call = || Api::Chat.calls(&[(&Api::Chat.id(1), name, arguments.clone())]);
+        let server = Server::script(Api::Chat, [call(), Api::Chat.text("done")]);
+        let run = Flux::to(&server).arg("p").transcript().run().code(0).stderr_has("--allow ");
+        assert_eq!(run.transcript().result()["tool_calls"], json!({"ok": 0, "error": 0, "denied": 1}));
+        let server = Server::script(Api::Chat, [call()]);
+        let _ = Flux::to(&server).args(["--on-deny", "fail", "p"]).run().code(84);
+    }
 }

@@ -220,7 +220,7 @@ fn run(sandbox: &Sandbox, program: &Path, argv: &[String], seconds: u64, context
 pub(super) fn watched(context: &Context<'_>, run: impl FnOnce() -> ToolResult) -> ToolResult {
     let before = context.workspace.watch();
     let result = run();
-    let changed = before.changes(&context.workspace.watch());
+    let changed = before.changes(&context.workspace.watch_again(&before));
     if changed.is_empty() { result } else { tampered(&changed, &result) }
 }
 

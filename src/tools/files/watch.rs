@@ -94,6 +94,21 @@ impl Workspace {
         watch
     }
 
+    /// Looks once more. What was there before is looked for by its name: new directories may have pushed it out of
+    /// those that are looked into.
+    pub(in crate::tools) fn watch_again(&self, before: &Watch) -> Watch {
+        let mut watch = self.watch();
+        for path in before.marks.keys() {
+            let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            if !watch.marks.contains_key(path)
+                && let Ok(directory) = self.open_directory(directory)
+            {
+                watch.note(&directory, name, path);
+            }
+        }
+        watch
+    }
+
     /// A directory that git would take for its own, wherever it lies and however it is called.
     fn note_repository(&self, path: &Path, entries: &[Entry], directory: &OpenDirectory, watch: &mut Watch) {
         let has = |name: &&str| entries.iter().any(|entry| entry.name == **name);
@@ -177,7 +192,7 @@ mod tests {
             let workspace = Workspace::open(self.0.path()).unwrap().with_policy(policy).unwrap();
             let before = workspace.watch();
             deed(self.0.path());
-            before.changes(&workspace.watch()).iter().map(Change::grant).collect()
+            before.changes(&workspace.watch_again(&before)).iter().map(Change::grant).collect()
         }
     }
 
@@ -185,6 +200,15 @@ mod tests {
         fs::create_dir_all(path.join("objects")).unwrap();
         fs::create_dir_all(path.join("refs")).unwrap();
         fs::write(path.join("HEAD"), "").unwrap();
+    }
+
+    #[test]
+    fn many_new_directories_make_nothing_look_changed() {
+        let place = Place::new();
+        place.write("zsub/.vscode/settings.json");
+        let deed =
+            |root: &Path| (0..=MOST_DIRECTORIES).for_each(|n| fs::create_dir(root.join(format!("a{n}"))).unwrap());
+        assert!(place.changes(&["write"], deed).is_empty());
     }
 
     #[test]
