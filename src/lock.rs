@@ -14,12 +14,6 @@ use crate::sandbox::{self, OwnNeeds};
 
 /// Names are looked up, certificates verified and processors counted with the help of these.
 const SYSTEM: &[&str] = &[
-    "/etc",
-    "/usr",
-    "/lib",
-    "/lib64",
-    "/nix/store",
-    "/gnu/store",
     "/var/lib/ca-certificates",
     "/run/systemd/resolve",
     "/run/NetworkManager",
@@ -46,7 +40,8 @@ pub fn lock(settings: &Settings, chosen: &Chosen, answer: Option<&AnswerFile>) -
 }
 
 fn needs(settings: &Settings, port: u16, answer: Option<&AnswerFile>) -> OwnNeeds {
-    let mut read: Vec<PathBuf> = SYSTEM.iter().chain(DEVICES).map(PathBuf::from).collect();
+    let mut read: Vec<PathBuf> =
+        sandbox::PROGRAMS.iter().chain([&sandbox::PUBLIC]).chain(SYSTEM).chain(DEVICES).map(PathBuf::from).collect();
     read.extend(LINKS.iter().filter_map(|link| Path::new(link).canonicalize().ok()));
     read.extend(["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().filter_map(|name| env::var(name)).map(PathBuf::from));
     let mut change: Vec<PathBuf> = answer.and_then(AnswerFile::still_opens).map(Path::to_owned).into_iter().collect();

@@ -69,7 +69,7 @@ fn beneath(root: &Path, settings: &Settings, messages: &mut Messages) -> Result<
         }
         built.missing = programs.missing().into_iter().map(str::to_owned).collect();
         tools.extend(commands::tools(policy, &programs, &sandbox));
-        tools.extend(custom::load(&settings.own_tools, &sandbox, &|| false)?);
+        tools.extend(custom::load(&settings.own_tools, &sandbox)?);
         built.sandbox = Some(sandbox);
     }
     built.toolbox = Toolbox::new(workspace, tools);

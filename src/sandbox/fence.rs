@@ -14,22 +14,16 @@ use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 
 use super::Rules;
 
-/// Where systems keep their programs and libraries, and what these need to know of the machine.
-const SYSTEM: &[&str] = &[
-    "/usr",
-    "/bin",
-    "/sbin",
-    "/lib",
-    "/lib32",
-    "/lib64",
-    "/libx32",
-    "/nix/store",
-    "/gnu/store",
-    "/sys/devices/system/cpu",
-    "/sys/devices/system/node",
-    "/sys/fs/cgroup",
-    "/sys/kernel/mm/transparent_hugepage",
-];
+/// Where systems keep their programs and libraries.
+pub const PROGRAMS: &[&str] =
+    &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store"];
+
+/// Where they keep what everybody may know, and what nobody may.
+pub const PUBLIC: &str = "/etc";
+
+/// What programs need to know of the machine.
+const MACHINE: &[&str] =
+    &["/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/fs/cgroup", "/sys/kernel/mm/transparent_hugepage"];
 
 /// Devices that hold nothing.
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
@@ -101,12 +95,12 @@ impl Fence {
         // Rules add up, so what one of them leaves out all of them have to.
         let hidden = if hides { rules.hidden.as_slice() } else { &[] };
         let closed: Vec<PathBuf> = hidden.iter().chain(&rules.unreadable).cloned().collect();
-        for path in SYSTEM.iter().filter_map(|path| Path::new(path).canonicalize().ok()) {
+        for path in PROGRAMS.iter().chain(MACHINE).filter_map(|path| Path::new(path).canonicalize().ok()) {
             fence.permit_around(&path, reading(), &closed)?;
         }
         let devices = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate;
         DEVICES.iter().try_for_each(|path| fence.permit(Path::new(path), devices))?;
-        fence.permit_public(Path::new("/etc"), &closed)?;
+        fence.permit_public(Path::new(PUBLIC), &closed)?;
         fence.permit_around(&rules.root, reading(), &closed)?;
         for path in &rules.writable {
             fence.permit_around(path, reading() | changing(), &closed)?;

@@ -29,6 +29,7 @@ use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 
 pub use capture::Capture;
+pub use fence::{PROGRAMS, PUBLIC};
 pub use own::{OwnNeeds, conceal, lock};
 pub use spawner::{is_spawner, serve};
 

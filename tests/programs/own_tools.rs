@@ -126,7 +126,10 @@ fn a_tool_that_cannot_be_used_ends_the_run_before_anything_is_sent() {
     );
     let flux = || ask().args(["-m", "anthropic", "p"]).key(Api::Anthropic);
     let plain = flux().file("plain", "x");
-    let _ = with(plain.clone(), &plain.here("plain")).run().failure(66, 1).stderr_has("cannot be executed");
+    let _ = with(plain.clone(), &plain.here("plain"))
+        .run()
+        .failure(66, 1)
+        .stderr_has("cannot be executed: Permission denied");
     let _ = with(flux(), Path::new("gone")).run().failure(66, 1).stderr_has("--tool gone");
     let _ = with(flux(), Path::new(".")).run().failure(66, 1);
     let open = flux();

@@ -122,11 +122,7 @@ impl Tool for RunCommand {
     }
 
     fn run(&self, arguments: &RawValue, context: &Context<'_>) -> ToolResult {
-        let input: RunInput = match arguments::parse(arguments) {
-            Ok(input) => input,
-            Err(refusal) => return refusal.into(),
-        };
-        self.start(input, context).unwrap_or_else(ToolResult::from)
+        arguments::parse(arguments).and_then(|input| self.start(input, context)).unwrap_or_else(ToolResult::from)
     }
 }
 
@@ -173,11 +169,7 @@ impl Tool for Shell {
     }
 
     fn run(&self, arguments: &RawValue, context: &Context<'_>) -> ToolResult {
-        let input: ShellInput = match arguments::parse(arguments) {
-            Ok(input) => input,
-            Err(refusal) => return refusal.into(),
-        };
-        self.start(input, context).unwrap_or_else(ToolResult::from)
+        arguments::parse(arguments).and_then(|input| self.start(input, context)).unwrap_or_else(ToolResult::from)
     }
 }
 

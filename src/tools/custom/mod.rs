@@ -4,6 +4,7 @@
 mod describe;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,10 +46,10 @@ const VARIABLES: [&str; 2] = ["FLUX_TOOL", "TOOLBOX_ACTION"];
 ///
 /// # Errors
 /// One of them cannot be used.
-pub fn load(tools: &[OwnTool], sandbox: &Arc<Sandbox>, stop: &(dyn Fn() -> bool + Sync)) -> Result<Vec<Box<dyn Tool>>> {
+pub fn load(tools: &[OwnTool], sandbox: &Arc<Sandbox>) -> Result<Vec<Box<dyn Tool>>> {
     let mut loaded: Vec<Box<dyn Tool>> = Vec::new();
     for tool in tools {
-        let (spec, form) = description(tool, sandbox, stop)?;
+        let (spec, form) = description(tool, sandbox)?;
         let is_known = KNOWN.iter().any(|(name, _)| *name == spec.name);
         if is_known || loaded.iter().any(|other| other.spec().name == spec.name) {
             let what = format!("--tool {}: there is a tool named {} already", tool.given, spec.name);
@@ -60,21 +61,23 @@ pub fn load(tools: &[OwnTool], sandbox: &Arc<Sandbox>, stop: &(dyn Fn() -> bool 
 }
 
 /// What is written beside the tool, else what it says about itself.
-fn description(tool: &OwnTool, sandbox: &Sandbox, stop: &(dyn Fn() -> bool + Sync)) -> Result<(ToolSpec, Form)> {
+fn description(tool: &OwnTool, sandbox: &Sandbox) -> Result<(ToolSpec, Form)> {
     let beside = format!("{}.json", tool.given);
     let bad = |name: &str, why: &str| Failure::new(Exit::Config, format!("{name}: {why}"));
     if let Some(bytes) = files::read_trusted(Path::new(&beside), describe::LIMIT as u64)? {
         let spec = describe::json(&String::from_utf8_lossy(&bytes));
         return Ok((spec.map_err(|why| bad(&beside, &why))?, Form::Json));
     }
-    let finished = sandbox.run(&command(tool, "describe", Vec::new(), PATIENCE, describe::LIMIT), stop);
+    // No signal is watched for yet: one ends the run at once, and with it the tool.
+    let finished = sandbox.run(&command(tool, "describe", Vec::new(), PATIENCE, describe::LIMIT), &|| false);
     let why = match finished.end {
         End::Exited(0) => {
             let printed = describe::printed(&String::from_utf8_lossy(&finished.stdout.head));
             return printed.map_err(|why| bad(&format!("--tool {}", tool.given), &why));
         }
         End::TimedOut => format!("did not describe itself within {} s; or put the description", PATIENCE.as_secs()),
-        End::NotStarted(error) => {
+        End::NotStarted(number) => {
+            let error = io::Error::from_raw_os_error(number);
             return Err(Failure::new(Exit::NoInput, format!("--tool {}: cannot be executed: {error}", tool.given)));
         }
         End::Broken(why) => return Err(Failure::new(Exit::Os, format!("--tool {}: {why}", tool.given))),
@@ -169,7 +172,8 @@ fn result(finished: &Finished, cap: usize) -> ToolResult {
         End::TimedOut => (None, failed("timeout", format!("still running after {SECONDS} s, and ended"))),
         End::TooMuchOutput => (None, failed("too_much_output", "it printed without end, and was ended".to_owned())),
         End::Stopped => (None, failed("cancelled", "the run was stopped during this call".to_owned())),
-        End::NotStarted(error) => {
+        End::NotStarted(number) => {
+            let error = io::Error::from_raw_os_error(*number);
             (None, ToolResult::error("not_executable", format!("it cannot be executed: {error}")))
         }
         End::Broken(why) => (None, ToolResult::error("sandbox", format!("it could not be run safely: {why}"))),

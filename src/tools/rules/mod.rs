@@ -13,15 +13,12 @@ use super::Policy;
 use super::commands::Programs;
 use super::files::Workspace;
 use super::policy::Extent;
-use crate::sandbox::{Rules, Wanted};
+use crate::sandbox::{self, Rules, Wanted};
 
 pub use environment::Environment;
 
 /// Names looked at beneath the root, and in all other places together.
 pub const MOST_NAMES: usize = 1_000_000;
-
-/// Where systems keep their programs, which every child can use.
-const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc"];
 
 /// What there is to be said about the rules.
 #[derive(Debug, Default)]
@@ -194,7 +191,7 @@ fn add(places: &mut Vec<PathBuf>, place: PathBuf) {
 }
 
 fn is_system(path: &Path) -> bool {
-    SYSTEM.iter().any(|place| path.starts_with(place))
+    sandbox::PROGRAMS.iter().chain([&sandbox::PUBLIC]).any(|place| path.starts_with(place))
 }
 
 /// What has to be readable for a program that is none of the system's: its file, and where it is not in the home
