@@ -184,7 +184,7 @@ impl Run {
             targets.push(Target::stdout());
         }
         if let Some(value) = &output.transcript {
-            let target = Target::open(value, root, &mut notes)?;
+            let target = Target::open(value, root, stop, &mut notes)?;
             if target.is_stdin() {
                 return Err(Failure::new(Exit::NoInput, "stdin: is the transcript itself"));
             }

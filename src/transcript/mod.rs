@@ -201,7 +201,7 @@ impl Recorder {
         let id = envelope.id.clone();
         let line = serialize(&envelope);
         let line = self.redactor.clean(&line);
-        for target in &mut self.targets {
+        for target in self.targets.iter_mut().filter(|target| target.has_begun()) {
             outcome = outcome.and(target.write(&line));
         }
         self.seq += 1;

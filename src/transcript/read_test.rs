@@ -1,6 +1,8 @@
 //! What the writer writes, the reader gives back; and what a crash or a stranger leaves does no harm.
 
 use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -8,6 +10,7 @@ use serde_json::value::RawValue;
 use super::super::entry::{Assistant, AssistantBlock, UserPart};
 use super::super::{Context, Recorder, RunResult, Target, ToolCounts, UsageLine};
 use super::*;
+use crate::base::stop::Stopper;
 use crate::chat::{
     Arguments, Block, Detail, Media, Origin, Part, Reply, Seal, Sealed, StopReason, ToolCall, ToolResult, Usage,
     UserMessage,
@@ -99,10 +102,28 @@ fn written(runs: usize) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.jsonl");
     for _ in 0..runs {
-        let target = Target::open(path.to_str().unwrap(), None, &mut Vec::new()).unwrap();
-        record(&mut Recorder::new(vec![target]));
+        record(&mut Recorder::new(vec![open(&path)]));
     }
     fs::read(path).unwrap()
+}
+
+fn open(path: &Path) -> Target {
+    let stop = Stopper::new(None).unwrap();
+    Target::open(path.to_str().unwrap(), None, &stop, &mut Vec::new()).unwrap()
+}
+
+#[test]
+fn a_line_that_another_run_was_killed_in_does_not_spoil_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.jsonl");
+    let mut recorder = Recorder::new(vec![open(&path)]);
+    recorder.user(&UserMessage::text("first")).unwrap();
+    let mut other = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    other.write_all(b"{\"type\":\"mess").unwrap();
+    recorder.user(&UserMessage::text("second")).unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{text}");
 }
 
 fn entries(bytes: &[u8]) -> Vec<Entry> {

@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,9 +18,11 @@ use crate::base::stop::Stopper;
 use super::past::Past;
 use super::read::{Fault, FaultKind, Reader};
 
-/// How long a run waits for another that uses its session.
+/// How long a run waits for another that uses its file.
 const PATIENCE: Duration = Duration::from_secs(10);
-const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+/// How long a run waits that is to end, for its last line.
+const LAST_PATIENCE: Duration = Duration::from_millis(200);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// What opening a transcript found worth telling the user.
 pub type Notes = Vec<String>;
@@ -36,8 +38,8 @@ pub struct Target {
 #[derive(Debug)]
 enum Kind {
     Stdout,
-    /// A regular file, appended to under an advisory lock.
-    File(File),
+    /// A regular file, appended to under an advisory lock, which other runs may hold meanwhile.
+    File(File, Stopper),
     /// A file whose lock is held for the whole run.
     Session(File),
     /// A pipe or device.
@@ -55,7 +57,7 @@ impl Target {
     ///
     /// # Errors
     /// It cannot be opened or created, or is a file of another kind (untouched).
-    pub fn open(value: &str, root: Option<&Path>, notes: &mut Notes) -> Result<Self> {
+    pub fn open(value: &str, root: Option<&Path>, stop: &Stopper, notes: &mut Notes) -> Result<Self> {
         let fail = || format!("transcript {value}");
         let place = match value.strip_prefix("fd:").map(str::parse) {
             Some(Ok(number)) => Place::Descriptor(number),
@@ -75,9 +77,9 @@ impl Target {
                 let file = options.read(true).create(true).open(path).or_fail(Exit::CannotCreate, fail)?;
                 let new = is_empty(&file);
                 if !new {
-                    mend(&file, value, notes)?;
+                    locked(&file, &fail(), stop, || mend(&file, value, notes))?;
                 }
-                (Kind::File(file), new)
+                (Kind::File(file, stop.clone()), new)
             }
         };
         Ok(Self { kind, name: value.to_owned(), new })
@@ -96,11 +98,11 @@ impl Target {
         let mut options = OpenOptions::new();
         let file = options.append(true).mode(0o600).read(true).create(true).open(path);
         let file = file.or_fail(Exit::CannotCreate, fail)?;
-        lock_for_the_run(&file, value, stop)?;
+        lock(&file, &fail(), stop)?;
         let new = is_empty(&file);
         let past = if new { Past::default() } else { read_past(&file, value)? };
         if !new {
-            mend_tail(&file, &fail(), notes)?;
+            mend_tail(&file, &fail(), Exit::CannotCreate, notes)?;
         }
         Ok((Self { kind: Kind::Session(file), name: value.to_owned(), new }, past))
     }
@@ -109,7 +111,7 @@ impl Target {
     #[must_use]
     pub fn is_same_file(&self, other: &Self) -> bool {
         let place = |target: &Self| match &target.kind {
-            Kind::File(file) | Kind::Session(file) => file.metadata().ok().map(|m| (m.dev(), m.ino())),
+            Kind::File(file, _) | Kind::Session(file) => file.metadata().ok().map(|m| (m.dev(), m.ino())),
             Kind::Stdout | Kind::Stream(_) => None,
         };
         place(self).is_some_and(|own| place(other) == Some(own))
@@ -118,7 +120,12 @@ impl Target {
     /// Whether this is the file that stdin reads.
     #[must_use]
     pub fn is_stdin(&self) -> bool {
-        matches!(&self.kind, Kind::File(file) | Kind::Session(file) if stdio::is_stdin(file))
+        matches!(&self.kind, Kind::File(file, _) | Kind::Session(file) if stdio::is_stdin(file))
+    }
+
+    /// Whether it has its header, without which no other line may stand in it.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.new
     }
 
     /// Writes the header line, unless the file has one: another run may have written it meanwhile.
@@ -127,12 +134,13 @@ impl Target {
             return Ok(false);
         }
         let wrote = match &self.kind {
-            Kind::File(file) => {
-                let _ = file.lock();
-                let wanted = is_empty(file);
-                let result = if wanted { append(file, header) } else { Ok(()) };
-                let _ = file.unlock();
-                result.or_fail(Exit::Io, || format!("transcript {}", self.name)).map(|()| wanted)
+            Kind::File(file, stop) => {
+                let name = format!("transcript {}", self.name);
+                locked(file, &name, stop, || {
+                    let wanted = is_empty(file);
+                    let result = if wanted { append(file, header) } else { Ok(()) };
+                    result.or_fail(Exit::Io, || name.clone()).map(|()| wanted)
+                })
             }
             Kind::Stdout | Kind::Session(_) | Kind::Stream(_) => self.write(header).map(|()| true),
         };
@@ -154,11 +162,13 @@ impl Target {
                 stdio::write_all(file, &bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
             }
             Kind::Session(file) => append(file, line).or_fail(Exit::Io, || format!("session {}", self.name)),
-            Kind::File(file) => {
-                let _ = file.lock();
-                let result = append(file, line);
-                let _ = file.unlock();
-                result.or_fail(Exit::Io, || format!("transcript {}", self.name))
+            Kind::File(file, stop) => {
+                let name = format!("transcript {}", self.name);
+                locked(file, &name, stop, || {
+                    // Another run may have been killed in the middle of its line.
+                    mend_tail(file, &name, Exit::Io, &mut Vec::new())?;
+                    append(file, line).or_fail(Exit::Io, || name.clone())
+                })
             }
         }
     }
@@ -183,16 +193,27 @@ fn line_bytes(line: &str) -> Vec<u8> {
     bytes
 }
 
+/// Does this while no other run uses the file.
+fn locked<T>(file: &File, name: &str, stop: &Stopper, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    lock(file, name, stop)?;
+    let outcome = work();
+    let _ = file.unlock();
+    outcome
+}
+
 /// Waits until no other run uses the file. Where there are no locks there is nothing to wait for.
-fn lock_for_the_run(file: &File, name: &str, stop: &Stopper) -> Result<()> {
+fn lock(file: &File, name: &str, stop: &Stopper) -> Result<()> {
     let start = clock::now();
     while let Err(TryLockError::WouldBlock) = file.try_lock() {
         if start.elapsed() >= PATIENCE {
-            let what = format!("session {name}: in use by another run for {} s: try again later", PATIENCE.as_secs());
+            let what = format!("{name}: in use by another run for {} s: try again later", PATIENCE.as_secs());
             return Err(Failure::new(Exit::Temporary, what).class("in_use"));
         }
         if let Some(stop) = stop.sleep(BETWEEN_LOOKS) {
-            return Err(stop.into());
+            if start.elapsed() >= LAST_PATIENCE {
+                return Err(stop.into());
+            }
+            clock::pause(BETWEEN_LOOKS);
         }
     }
     Ok(())
@@ -217,26 +238,19 @@ fn read_past(mut file: &File, name: &str) -> Result<Past> {
 
 /// Looks at a file that is not empty: it must be a transcript, and a torn last line of it is completed or removed.
 fn mend(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
-    let _ = file.lock();
-    let outcome = mend_locked(file, name, notes);
-    let _ = file.unlock();
-    outcome
-}
-
-fn mend_locked(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
     let fail = || format!("transcript {name}");
     if !first_line_is_header(file).or_fail(Exit::CannotCreate, fail)? {
         let message = format!("transcript {name}: not a {} file, left untouched", super::SCHEMA);
         return Err(Failure::new(Exit::CannotCreate, message));
     }
-    mend_tail(file, &fail(), notes)
+    mend_tail(file, &fail(), Exit::CannotCreate, notes)
 }
 
-/// Completes or removes a torn last line.
-fn mend_tail(file: &File, name: &str, notes: &mut Notes) -> Result<()> {
+/// Completes or removes a torn last line. `exit` is for a file that cannot be looked at.
+fn mend_tail(file: &File, name: &str, exit: Exit, notes: &mut Notes) -> Result<()> {
     let fail = || name.to_owned();
-    let length = file.metadata().or_fail(Exit::CannotCreate, fail)?.len();
-    let tail = torn_tail(file, length).or_fail(Exit::CannotCreate, fail)?;
+    let length = file.metadata().or_fail(exit, fail)?.len();
+    let tail = torn_tail(file, length).or_fail(exit, fail)?;
     if !tail.is_empty() {
         if serde_json::from_slice::<Value>(&tail).is_ok() {
             stdio::write_all(file, b"\n").or_fail(Exit::Io, fail)?;
@@ -259,6 +273,10 @@ fn first_line_is_header(mut file: &File) -> std::io::Result<bool> {
 
 /// The bytes after the last line break.
 fn torn_tail(mut file: &File, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut last = [0];
+    if length == 0 || file.read_exact_at(&mut last, length - 1).is_ok() && last == *b"\n" {
+        return Ok(Vec::new());
+    }
     let mut tail = Vec::new();
     let mut at = length;
     while at > 0 {

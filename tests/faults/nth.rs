@@ -80,16 +80,18 @@ fn wrong(run: &Run, answer: Answer, memory: bool) -> Option<&'static str> {
     if (err.contains("panicked") && !before_main) || run.code == Some(70) {
         return Some("a bug");
     }
+    let transcript = std::fs::read_to_string(run.flux.path("transcript.jsonl")).unwrap_or_default();
+    if !transcript.is_empty() && !transcript.starts_with(r#"{"type":"session""#) {
+        return Some("a transcript that does not begin with its header");
+    }
     let named = [0, 65, 66, 69, 71, 73, 74, 75, 76, 78, 85];
     match (run.code, run.signal) {
-        // Without memory the process ends at once, as the documentation says; before main the system's loader does.
         // Without memory the process ends at once: in the system's loader, in Rust's own start, or by its abort.
         (Some(127), _) | (_, Some(6 | 11)) if memory && run.stdout.is_empty() => None,
         (Some(0), _) => {
             let file = std::fs::read(run.flux.here("answer.txt")).unwrap_or_default();
             let stdout = if answer == Answer::Stdout { run.stdout.as_slice() } else { &file };
-            let lines = std::fs::read_to_string(run.flux.path("transcript.jsonl")).unwrap_or_default();
-            let ended = lines.lines().last().is_some_and(|line| line.contains("\"exit_code\":0"));
+            let ended = transcript.lines().last().is_some_and(|line| line.contains("\"exit_code\":0"));
             match (stdout == b"done\n", ended) {
                 (false, _) => Some("exit 0 without the answer"),
                 (_, false) => Some("exit 0 without the result line"),

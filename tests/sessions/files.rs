@@ -118,6 +118,17 @@ fn session_in_use_is_waited_for() {
 }
 
 #[test]
+fn a_transcript_that_a_session_holds_for_too_long_is_75() {
+    let (flux, whole) = talk();
+    let file = File::open(flux.here("talk.jsonl")).expect("the session");
+    file.lock().expect("a lock");
+    let server = Server::script(API, []);
+    let run = flux.clone().server(&server).args(["--transcript", "talk.jsonl", "p"]).run().failure(75, 1);
+    let _ = run.stderr_has("transcript talk.jsonl: in use");
+    assert_eq!(fs::read_to_string(flux.here("talk.jsonl")).expect("the session"), whole);
+}
+
+#[test]
 fn session_in_use_for_too_long_is_75() {
     let (flux, whole) = talk();
     let file = File::open(flux.here("talk.jsonl")).expect("the session");
