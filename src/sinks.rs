@@ -212,7 +212,7 @@ impl Observer for Sinks {
         self.recorder.reply(reply, self.names.api, cost, error)
     }
 
-    fn complaint(&mut self, message: &UserMessage) -> Result<Option<LineId>> {
+    fn says(&mut self, message: &UserMessage) -> Result<Option<LineId>> {
         let (_, preview) = user_preview(message);
         self.messages.verbose(format!("asked again: {preview}"));
         self.recorder.user(message)

@@ -35,7 +35,7 @@ impl Agent<'_> {
         let results = reply.tools().map(|_| calls::not_run()).collect();
         conversation.push(reply.resolve(results));
         let mut message = UserMessage::text(self.form.complaint(fault));
-        message.lines.extend(observer.complaint(&message)?);
+        message.lines.extend(observer.says(&message)?);
         conversation.push_user(message);
         self.head.tool_choice = ToolChoice::None;
         Ok(())

@@ -11,7 +11,7 @@ use crate::chat::{Conversation, StopReason, UserMessage};
 use crate::form::Answer;
 use crate::wire::ToolChoice;
 
-/// With less than this left, and less than a part of the whole, the model is asked for its last words.
+/// With less than this left, or less than a part of the whole, the model is asked for its last words.
 const SHORT: Duration = Duration::from_secs(10);
 const PART: f64 = 0.15;
 
@@ -31,14 +31,16 @@ impl Agent<'_> {
     /// Always: the time is over.
     pub(super) fn last_words(&mut self, mut conversation: Conversation, observer: &mut dyn Observer) -> Result<Answer> {
         self.check_limits()?;
-        conversation.push_user(UserMessage::text(NOTE));
+        let mut note = UserMessage::text(NOTE);
+        note.lines.extend(observer.says(&note)?);
+        conversation.push_user(note);
         self.head.tool_choice = ToolChoice::None;
         self.fit(&mut conversation, observer)?;
         self.check_cost()?;
         let before = std::mem::take(&mut self.last_text);
         match self.ask(&mut conversation, observer) {
             // Some servers do not keep to the tool choice.
-            Ok(reply) if reply.stop == StopReason::ToolUse => {
+            Ok(reply) if matches!(reply.stop, StopReason::ToolUse | StopReason::Pause) => {
                 self.answer_without_running(&reply, observer)?;
             }
             Err(failure) if matches!(failure.exit, Exit::Signal(_) | Exit::Io) => return Err(failure),

@@ -22,7 +22,7 @@ use crate::client::{Client, Failed, Listener, Question};
 use crate::form::{Answer, Form};
 use crate::tools::Toolbox;
 use crate::transcript::entry::Prune;
-use crate::wire::{ApiError, Attempt, Cost, Delta, Model, RequestHead, Wire, cost};
+use crate::wire::{ApiError, Attempt, Cost, Delta, Model, RequestHead, ToolChoice, Wire, cost};
 
 pub use denials::{Denials, OnDeny};
 pub use limits::Limits;
@@ -65,11 +65,11 @@ pub trait Observer: Listener {
     /// It cannot be recorded.
     fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<Option<LineId>>;
 
-    /// The model is told what is wrong with its answer. Returns the id of the message's line in the transcript.
+    /// flux itself says something to the model: what is wrong with its answer, that time is short. Returns the id of the message's line in the transcript.
     ///
     /// # Errors
     /// It cannot be recorded.
-    fn complaint(&mut self, message: &UserMessage) -> Result<Option<LineId>>;
+    fn says(&mut self, message: &UserMessage) -> Result<Option<LineId>>;
 
     /// A tool call begins.
     fn tool(&mut self, call: &ToolCall);
@@ -144,6 +144,11 @@ impl Agent<'_> {
             self.check_cost()?;
             let reply = self.ask(&mut conversation, observer)?;
             match reply.stop {
+                // Some servers do not keep to the tool choice.
+                StopReason::ToolUse if self.head.tool_choice == ToolChoice::None => {
+                    let results = self.answer_without_running(&reply, observer)?;
+                    conversation.push(reply.resolve(results));
+                }
                 StopReason::ToolUse => {
                     before.clear();
                     let results = self.run_calls(&reply, &mut repeats, observer)?;
@@ -159,6 +164,9 @@ impl Agent<'_> {
                     conversation.push(reply.resolve(results));
                 }
                 _ => {
+                    if reply.stop == StopReason::Pause {
+                        self.answer_without_running(&reply, observer)?;
+                    }
                     let text = self.judge(&reply, std::mem::take(&mut before))?;
                     match self.read(&text, &mut repairs)? {
                         Ok(answer) => return Ok(answer),

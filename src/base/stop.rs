@@ -35,8 +35,8 @@ struct Inner {
     /// Readable as soon as a signal has come.
     woken: UnixStream,
     waker: UnixStream,
-    /// What ends a blocked network read.
-    interrupt: Mutex<Option<Interrupt>>,
+    /// What ends blocked network reads.
+    interrupts: Mutex<Vec<Interrupt>>,
 }
 
 impl std::fmt::Debug for Stopper {
@@ -53,7 +53,7 @@ impl Stopper {
     pub fn new(timeout: Option<Duration>) -> io::Result<Self> {
         let (woken, waker) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
-        let inner = Inner { signal: AtomicI32::new(0), woken, waker, interrupt: Mutex::new(None) };
+        let inner = Inner { signal: AtomicI32::new(0), woken, waker, interrupts: Mutex::default() };
         Ok(Self { inner: Arc::new(inner), deadline: timeout.and_then(|t| clock::now().checked_add(t)) })
     }
 
@@ -62,20 +62,20 @@ impl Stopper {
         let first = self.inner.signal.compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst).is_ok();
         if first {
             let _ = (&self.inner.waker).write(&[1]);
-            if let Some(interrupt) = self.inner.interrupt.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            for interrupt in self.inner.interrupts.lock().unwrap_or_else(PoisonError::into_inner).iter() {
                 interrupt();
             }
         }
         first
     }
 
-    /// Registers what ends a blocked network read when a signal comes.
+    /// Registers what ends a blocked network read when a signal comes, besides what is registered.
     pub fn on_signal(&self, interrupt: impl Fn() + Send + 'static) {
-        let mut slot = self.inner.interrupt.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut interrupts = self.inner.interrupts.lock().unwrap_or_else(PoisonError::into_inner);
         if self.inner.signal.load(Ordering::SeqCst) != 0 {
             interrupt();
         }
-        *slot = Some(Box::new(interrupt));
+        interrupts.push(Box::new(interrupt));
     }
 
     /// Whether and why the run is to end.

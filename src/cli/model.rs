@@ -91,7 +91,8 @@ pub fn choose(settings: &Settings, stop: &Stopper, messages: &mut Messages) -> R
     }
     let mut chosen = settle(server, model_id, key, wanted);
     // The window decides of more than pruning, and a server that is named as a local one tells it at once.
-    if providers::named(&chosen.provider).is_some_and(|provider| provider.is_local)
+    if settings.dry_run.is_none()
+        && providers::named(&chosen.provider).is_some_and(|provider| provider.is_local)
         && let Some(ask) = chosen.ask_window(settings, stop)
     {
         chosen.window = ask();

@@ -27,7 +27,7 @@ pub use url::Base;
 
 use http::Reading;
 use throttle::Start;
-use turnstile::Turnstile;
+use turnstile::{Turnstile, WORTH_A_LINE};
 
 /// Where requests go and what they carry besides the body.
 #[derive(Debug, Clone)]
@@ -185,6 +185,9 @@ impl Client {
                 Some(delay) if !shown => delay,
                 _ => return Err(Failed::Api(self.named(error), Box::new(ended.reply))),
             };
+            if error.class == ErrorClass::RateLimit && wait >= WORTH_A_LINE {
+                listener.waits(wait);
+            }
             if let Some(stop) = self.stop.sleep(wait) {
                 return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
             }

@@ -257,15 +257,17 @@ impl Pace {
         self.learned = self.learned.take().filter(|learned| now < learned.refused + MEMORY && learned.is_sound());
         self.accepted.retain(|at| *at <= now && now - at < MEMORY);
         self.starts.retain(|(at, tokens)| *at + MEMORY > now && *at <= now + HORIZON && tokens.is_finite());
+        self.pause = (self.pause.0.min(now), self.pause.1.min(now + LONGEST));
+        // A start that is reserved in a pause counts from its end.
+        let latest = now.max(self.pause.1);
         let sound = |bucket: &Bucket| {
             let numbers = [bucket.limit, bucket.level, bucket.inflow, bucket.longest];
-            numbers.iter().all(|n| n.is_finite()) && bucket.inflow > 0.0 && bucket.at <= now
+            numbers.iter().all(|n| n.is_finite()) && bucket.inflow > 0.0 && bucket.at <= latest
         };
         self.requests = self.requests.take().filter(sound);
         self.tokens = self.tokens.take().filter(sound);
         self.last_start = self.last_start.min(now + HORIZON);
         self.tokens_free = self.tokens_free.min(now + 60 * LONGEST);
-        self.pause = (self.pause.0.min(now), self.pause.1.min(now + LONGEST));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::chat::Usage;
 use crate::wire::{Announced, ApiError, ErrorClass};
 
 /// Below this a wait is not worth a line.
-const WORTH_A_LINE: Duration = Duration::from_millis(500);
+pub(super) const WORTH_A_LINE: Duration = Duration::from_millis(500);
 
 /// The way to the network for one conversation.
 #[derive(Debug)]

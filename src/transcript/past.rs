@@ -151,7 +151,8 @@ impl Past {
     fn user(&mut self, user: UserEntry, id: LineId) {
         self.close_turn();
         let parts: Vec<Part> = user.parts.into_iter().filter_map(part).collect();
-        let first = !std::mem::replace(&mut self.run.has_user, true);
+        // What a run says after a turn of its own (that an answer has not its form) is not what it was asked.
+        let first = !std::mem::replace(&mut self.run.has_user, true) && !self.run.has_turn;
         if first {
             self.unanswered = Some(parts.clone());
         }

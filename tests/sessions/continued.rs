@@ -202,3 +202,18 @@ fn session_is_pruned_and_stays_so_in_later_runs() {
         assert!(prunes > 2, "{prunes}");
     });
 }
+
+#[test]
+fn session_question_whose_answers_had_not_the_form_is_not_asked_twice() {
+    let flux = base();
+    let ask = |replies: Vec<crate::support::Reply>, code: i32| {
+        let server = Server::script(Api::Chat, replies);
+        let _ = session(&flux, &server).args(["--choice", "yes,no", "the question"]).run().code(code);
+        server.requests().pop().expect("a request").json
+    };
+    ask(vec![Api::Chat.text("maybe"), Api::Chat.text("perhaps")], 83);
+    ask(vec![Api::Chat.text("maybe"), Api::Chat.text("perhaps")], 83);
+    let last = ask(vec![Api::Chat.text("yes")], 0);
+    let asked = user_texts(Api::Chat, &last).iter().filter(|text| text.contains("the question")).count();
+    assert_eq!(asked, 1, "{last}");
+}
