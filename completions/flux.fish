@@ -71,7 +71,7 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l api-key-env -d 'The va
 complete -c flux -n "__fish_flux_using_subcommand ask" -l header -d 'A further header (repeatable; never a key)' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l ca-file -d 'Trust the certificates in this file alone' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l retries -d 'Attempts after the first [default: 4]' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -l rpm -d 'Requests a minute at most, evenly spaced, over all runs with the same key' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l rpm -d 'Requests a minute at most, evenly spaced, over all runs with the same key (they share `$XDG_RUNTIME_DIR`)' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l tpm -d 'Tokens a minute at most, over all runs with the same key' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l idle-timeout -d 'The most time without a byte [default: 300s]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l allow -d 'Grant something more (repeatable): \'write\' to change files, \'write:GLOB\' only some; \'run:PROGRAM **\' to run a program, \'shell\' any; \'net\', \'env:NAME\' for programs; \'read:PATH\' a file that is named as secrets are, or another place. \'flux help permissions\' says what they mean' -r
@@ -119,7 +119,7 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l no-shared-limits -d 'D
 complete -c flux -n "__fish_flux_using_subcommand ask" -l shared-limits -d 'Undo --no-shared-limits'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-tools -d 'Offer no tools: pure completion, right for untrusted input whose answer is published'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l tools -d 'Undo --no-tools'
-complete -c flux -n "__fish_flux_using_subcommand ask" -l list-tools -d 'List the tools that the model would be offered and why others are not, and do nothing else'
+complete -c flux -n "__fish_flux_using_subcommand ask" -l list-tools -d 'List the tools that the model would be offered and why others are not; those of --tool describe themselves'
 complete -c flux -n "__fish_flux_using_subcommand ask" -l no-config -d 'Do not read `$XDG_CONFIG_HOME/flux/config`'
 complete -c flux -n "__fish_flux_using_subcommand ask" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c flux -n "__fish_flux_using_subcommand transcript; and not __fish_seen_subcommand_from show validate schema export stats report" -s h -l help -d 'Print help'

@@ -26,7 +26,7 @@ use crate::cli::settings::{Instruction, OutputSettings, Settings, Verbosity};
 use crate::context;
 use crate::dry_run;
 use crate::fail_open;
-use crate::form::{Answer, WRAPPER};
+use crate::form::{Answer, Form, WRAPPER};
 use crate::help;
 use crate::lock;
 use crate::prompt;
@@ -79,7 +79,8 @@ fn for_people(settings: &Settings, terminals: Terminals) -> Option<Exit> {
         return None;
     };
     let plain = settings.output.format == Format::Text && settings.output.file.is_none();
-    if !all || !plain || !settings.input.files.is_empty() {
+    let plain = plain && matches!(settings.form, Form::Text) && settings.dry_run.is_none();
+    if !all || !plain || settings.input.session.is_some() || !settings.input.files.is_empty() {
         return None;
     }
     let answer = match words.as_str() {
@@ -190,7 +191,9 @@ impl Run {
             }
             targets.push(target);
         }
-        if let Some(value) = &self.settings.input.session {
+        if let (Some(value), Some(_)) = (&self.settings.input.session, self.settings.dry_run) {
+            self.past = Target::past(value)?;
+        } else if let Some(value) = &self.settings.input.session {
             let (target, past) = Target::session(value, root, stop, &mut notes)?;
             if targets.iter().any(|other| other.is_same_file(&target)) {
                 return Err(Failure::new(Exit::Usage, "--session and --transcript name the same file"));
@@ -201,8 +204,14 @@ impl Run {
         for note in notes {
             self.sinks.messages.note(note);
         }
-        self.sinks.recorder = Recorder::new(targets);
         let file = output.file.as_deref().map(|name| AnswerFile::prepare(name, root)).transpose()?;
+        if let Some(path) = file.as_ref().and_then(AnswerFile::replaces)
+            && targets.iter().any(|target| target.is_at(path))
+        {
+            let message = format!("{}: the answer would replace the transcript of this run", path.display());
+            return Err(Failure::new(Exit::Usage, message));
+        }
+        self.sinks.recorder = Recorder::new(targets);
         self.file = if output.prepend { file.map(AnswerFile::prepending).transpose()? } else { file };
         Ok(())
     }
@@ -215,23 +224,23 @@ impl Run {
         let format = self.settings.form.schema().map(|schema| OutputFormat::new(schema, WRAPPER));
         let mut head = chosen.head(&self.settings.model, &system, toolbox.specs());
         head.format = format.as_ref().filter(|_| chosen.quirks.structured != Structured::Never);
+        // Services want the tools declared that earlier turns have called, also where none may be called any more.
+        let called = past.called_tools().map(<[_]>::to_vec).unwrap_or_default();
+        if head.tools.is_empty() && !called.is_empty() {
+            (head.tools, head.tool_choice) = (&called, ToolChoice::None);
+        }
+        let limits = self.limits(chosen)?;
         if let Some(shown) = self.settings.dry_run {
-            let report = dry_run::Report::new(&self.settings, chosen, &head, &built);
-            return Ok(report.answer(opening.message, shown));
+            let conversation = past.continued(opening.message, &head, chosen.wire.binds_reasoning());
+            return Ok(dry_run::Report::new(&self.settings, chosen, &head, &built).answer(&conversation, shown));
         }
         let is_asked = past.asks(&opening.message);
         context::record(&mut self.sinks.recorder, &self.settings, &head, &opening, built.sandbox.as_deref())?;
         if !is_asked {
             opening.message.lines.extend(self.sinks.recorder.user(&opening.message)?);
         }
-        // Services want the tools declared that earlier turns have called, also where none may be called any more.
-        let called = past.called_tools().map(<[_]>::to_vec).unwrap_or_default();
-        if head.tools.is_empty() && !called.is_empty() {
-            (head.tools, head.tool_choice) = (&called, ToolChoice::None);
-        }
         let client = chosen.client(&self.settings, stop)?;
         lock::lock(&self.settings, chosen, self.file.as_ref())?;
-        let limits = self.limits(chosen)?;
         let ids = past.call_ids();
         let conversation = past.continued(opening.message, &head, chosen.wire.binds_reasoning());
         let mut agent = Agent {
@@ -297,7 +306,9 @@ impl Run {
             let name = self.error_name();
             self.sinks.messages.error_about(&name, &failure);
         }
-        self.sinks.say_denials();
+        if exit != Exit::Denied {
+            self.sinks.say_denials();
+        }
         self.say_totals(exit);
         if self.settings.output.fail_open && exit.may_pass() { Exit::Ok } else { exit }
     }
@@ -305,7 +316,8 @@ impl Run {
     /// With `--partial` what there is when a limit ends the run.
     fn partial_answer(&self, failure: &Failure) -> Option<Answer> {
         let limit = matches!(failure.exit, Exit::Limit | Exit::Timeout);
-        let partial = limit && self.settings.output.partial && !self.summary.text.is_empty();
+        // A file is replaced only by a whole answer.
+        let partial = limit && self.settings.output.partial && self.file.is_none() && !self.summary.text.is_empty();
         partial.then(|| Answer { text: self.summary.text.clone(), ..Answer::default() })
     }
 

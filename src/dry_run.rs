@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::base::text;
-use crate::chat::{Conversation, Usage, UserMessage};
+use crate::chat::estimate::{self, Estimator};
+use crate::chat::{Conversation, Usage};
 use crate::cli::args::Format;
 use crate::cli::model::Chosen;
 use crate::cli::settings::Settings;
@@ -57,20 +58,21 @@ impl<'a> Report<'a> {
         Self { settings, chosen, head, built }
     }
 
-    /// The report on the request that opens with `message`, as text or as JSON.
+    /// The report on the request for this conversation, as text or as JSON.
     #[must_use]
-    pub fn answer(&self, message: UserMessage, format: Format) -> Answer {
-        let conversation = Conversation::new(message);
+    pub fn answer(&self, conversation: &Conversation, format: Format) -> Answer {
         let mut body = RequestBody::default();
-        let body = String::from_utf8_lossy(body.update(self.chosen.wire, self.head, &conversation)).into_owned();
+        let body = String::from_utf8_lossy(body.update(self.chosen.wire, self.head, conversation)).into_owned();
+        let weight = estimate::weight_of_all(conversation.entries(), body.len() as u64);
+        let tokens = Estimator::default().tokens(weight);
         let text = match format {
-            Format::Text => self.text(&body),
-            Format::Json | Format::Jsonl => self.json(&body).to_string(),
+            Format::Text => self.text(&body, tokens),
+            Format::Json | Format::Jsonl => self.json(&body, tokens).to_string(),
         };
         Answer { text, ..Answer::default() }
     }
 
-    fn text(&self, body: &str) -> String {
+    fn text(&self, body: &str, tokens: u64) -> String {
         let Self { settings, chosen, head, built } = self;
         let endpoint = redacted(chosen.endpoint(settings));
         let line = |(name, value): &(String, String)| format!("{name}: {value}");
@@ -88,14 +90,14 @@ impl<'a> Report<'a> {
             chosen.provider,
             chosen.model_id,
             chosen.window.map_or_else(|| "unknown".to_owned(), text::count),
-            text::count(bytes / 4),
+            text::count(tokens),
             text::bytes(bytes),
             head.max_tokens.map_or_else(|| "any number of".to_owned(), text::count),
             help::tools(settings, built),
         )
     }
 
-    fn json(&self, body: &str) -> Value {
+    fn json(&self, body: &str, tokens: u64) -> Value {
         let Self { settings, chosen, head, .. } = self;
         let endpoint = redacted(chosen.endpoint(settings));
         let (allow, deny) = settings.policy.words();
@@ -108,7 +110,7 @@ impl<'a> Report<'a> {
             "model": chosen.model_id,
             "window": chosen.window,
             "bytes": body.len(),
-            "estimated_tokens": body.len() / 4,
+            "estimated_tokens": tokens,
             "max_tokens": head.max_tokens,
             "max_cost_usd": ceiling(chosen, head, body.len() as u64),
             "tools": head.tools.iter().map(|tool| tool.name.as_ref()).collect::<Vec<_>>(),

@@ -106,10 +106,13 @@ Examples:
   flux ask --allow write --allow 'run:make **' 'Run make check and mend what fails'
   flux ask --no-tools -o summary.txt 'Summarise' < report.txt
   flux ask --json 'How many tests are there?' | jq .usage
+  flux ask --schema '[service, severity, count int]' 'One entry a kind of error' < error.log
+  git diff --cached | flux ask --check 'Is this free of secrets?' || echo stop
 
 The prompt is never interpreted; quote it. Context comes from stdin and -f; without a
 prompt stdin is the prompt. stdout holds the answer and nothing else, and is empty unless
-the exit code is 0 ('flux help exit-codes').";
+the exit code is 0, or 1 with --check ('flux help exit-codes'). Ask a check so that yes means
+go on. Recipes for hooks, make and CI: flux-recipes(7).";
 
 /// `flux ask`
 #[derive(Debug, Args, Default)]
@@ -292,7 +295,7 @@ pub struct NetworkArgs {
     /// Attempts after the first [default: 4]
     #[arg(long, value_name = "N")]
     pub retries: Option<u32>,
-    /// Requests a minute at most, evenly spaced, over all runs with the same key
+    /// Requests a minute at most, evenly spaced, over all runs with the same key (they share `$XDG_RUNTIME_DIR`)
     #[arg(long, value_name = "N", value_parser = super::units::count)]
     pub rpm: Option<u64>,
     /// Tokens a minute at most, over all runs with the same key
@@ -336,7 +339,7 @@ pub struct ToolArgs {
     /// How programs are confined [default: auto]
     #[arg(long, value_name = "HOW")]
     pub sandbox: Option<SandboxArg>,
-    /// List the tools that the model would be offered and why others are not, and do nothing else
+    /// List the tools that the model would be offered and why others are not; those of --tool describe themselves
     #[arg(long)]
     pub list_tools: bool,
     /// The directory beneath which files may be used [default: the working directory]

@@ -19,6 +19,7 @@ const NOT_IN_CONFIG: &[&str] = &[
     "allow",
     "tool",
     "session",
+    "root",
     "list_tools",
     "files",
     "no_stdin",
@@ -43,7 +44,8 @@ const LONGEST: u64 = 1 << 20;
 /// Flags that choose the files themselves.
 const NOWHERE: &[&str] = &["profile", "no_config"];
 /// What decides where the key goes: not from the environment either, which a directory's tools may set.
-const NOT_IN_ENV: &[&str] = &["base_url", "api_key_cmd", "api_key_file", "api_key_env", "no_config"];
+const NOT_IN_ENV: &[&str] =
+    &["base_url", "api_key_cmd", "api_key_file", "api_key_env", "header", "allow_http", "ca_file", "no_config"];
 
 /// Where it may stand that programs run unconfined.
 const ELSEWHERE: &str = "may stand on the command line or in a profile, not here";

@@ -140,7 +140,7 @@ pub fn fails_open(ask: &Ask) -> bool {
 /// Whether `FLUX_DISABLE` ends this run before it begins: only where nobody would take that for an answer.
 #[must_use]
 pub fn is_disabled(ask: &Ask) -> bool {
-    let set = env::var("FLUX_DISABLE").is_some_and(|value| value != "0");
+    let set = env::var("FLUX_DISABLE").is_some_and(|value| !matches!(&*value, "0" | "false" | "no" | "off"));
     set && !ask.forms.check && !ask.forms.dry_run && target(ask).is_some()
 }
 

@@ -305,7 +305,7 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
         return Err(usage("--transcript - needs --format jsonl: stdout carries the answer"));
     }
     if let Some(session) = &ask.input.session
-        && (session == "-" || Some(session) == args.output.as_ref())
+        && (session == "-" || Some(session) == forms::target(ask))
     {
         let why = if session == "-" { "takes a file" } else { "and --output name the same file" };
         return Err(usage(format!("--session {why}")));

@@ -66,6 +66,12 @@ impl AnswerFile {
         Ok(self)
     }
 
+    /// The file that will be replaced.
+    #[must_use]
+    pub fn replaces(&self) -> Option<&Path> {
+        if let Sink::File(path) = &self.sink { Some(path) } else { None }
+    }
+
     /// What has still to be opened when the answer is written: the directory of the file that is replaced, or a FIFO.
     #[must_use]
     pub fn still_opens(&self) -> Option<&Path> {

@@ -107,14 +107,37 @@ impl Target {
         Ok((Self { kind: Kind::Session(file), name: value.to_owned(), new }, past))
     }
 
+    /// What earlier runs have said in the file of a session, which is only read.
+    ///
+    /// # Errors
+    /// It cannot be read, or is a file of another kind.
+    pub fn past(value: &str) -> Result<Past> {
+        let path = Path::new(value);
+        if path.symlink_metadata().is_err() {
+            return Ok(Past::default());
+        }
+        let file = File::open(path).or_fail(Exit::NoInput, || format!("session {value}"))?;
+        if is_empty(&file) { Ok(Past::default()) } else { read_past(&file, value) }
+    }
+
     /// Whether both write to the same file.
     #[must_use]
     pub fn is_same_file(&self, other: &Self) -> bool {
-        let place = |target: &Self| match &target.kind {
+        self.place().is_some_and(|own| other.place() == Some(own))
+    }
+
+    /// Whether this is the file at that path.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.place().is_some_and(|own| path.metadata().is_ok_and(|other| own == (other.dev(), other.ino())))
+    }
+
+    /// The file by its device and inode.
+    fn place(&self) -> Option<(u64, u64)> {
+        match &self.kind {
             Kind::File(file, _) | Kind::Session(file) => file.metadata().ok().map(|m| (m.dev(), m.ino())),
             Kind::Stdout | Kind::Stream(_) => None,
-        };
-        place(self).is_some_and(|own| place(other) == Some(own))
+        }
     }
 
     /// Whether this is the file that stdin reads.

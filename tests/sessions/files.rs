@@ -156,3 +156,35 @@ fn session_named_where_it_cannot_be_is_refused() {
     let server = Server::script(API, []);
     let _ = ask().server(&server).config("--session talk.jsonl\n").arg("p").run().failure(78, 1);
 }
+
+#[test]
+fn an_answer_never_replaces_the_conversation_that_it_belongs_to() {
+    let (flux, whole) = talk();
+    for (own, to) in [("-c", "-o"), ("-c", "--prepend-to"), ("--transcript", "-o"), ("--transcript", "--prepend-to")] {
+        for name in ["talk.jsonl", "./talk.jsonl"] {
+            let server = Server::script(API, []);
+            let _ = flux.clone().server(&server).args([own, "talk.jsonl", to, name, "p"]).run().failure(2, 1);
+            assert_eq!(fs::read_to_string(flux.here("talk.jsonl")).expect("the session"), whole, "{own} {to} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_dry_run_shows_the_session_and_leaves_it_alone() {
+    let (flux, whole) = talk();
+    let server = Server::script(API, []);
+    let run = flux.clone().server(&server).args(["-c", "talk.jsonl", "--dry-run", "second question"]).run().code(0);
+    let said = run.out();
+    assert!(said.contains("first question") && said.contains("first answer") && said.contains("second question"));
+    assert_eq!(fs::read_to_string(flux.here("talk.jsonl")).expect("the session"), whole);
+    assert_eq!(server.connections(), 0);
+}
+
+#[test]
+fn a_dry_run_of_a_local_provider_asks_nobody() {
+    let server = Server::script(API, []);
+    let flux = ask().env("OLLAMA_HOST", server.base_url());
+    let run = flux.args(["-n", "--dry-run", "-m", "ollama/m", "p"]).run().code(0);
+    assert!(run.out().starts_with("POST "));
+    assert_eq!(server.connections(), 0);
+}
