@@ -51,11 +51,12 @@ fn beneath(root: &Path, settings: &Settings, messages: &mut Messages) -> Result<
         let environment = Environment::of_process(policy);
         let programs = Programs::of_policy(policy, environment.search_path(), workspace.path());
         let files: Vec<PathBuf> = settings.own_tools.iter().map(|tool| tool.path.clone()).collect();
-        let plan = rules::plan(&workspace, &programs, &environment, &files, settings.sandbox);
-        if plan.is_cut && settings.sandbox != Wanted::Off {
+        let plan = rules::plan(&workspace, &programs, &environment, &files);
+        if let Some(place) = plan.unsearched.filter(|_| settings.sandbox != Wanted::Off) {
             let message = format!(
-                "the sandbox cannot be built: more than {} files beneath the root, so secrets among them could not be \
-                 hidden: name a smaller --root",
+                "the sandbox cannot be built: {} holds more than {} files, so secrets among them could not be hidden: \
+                 name a smaller place",
+                place.display(),
                 rules::MOST_NAMES
             );
             return Err(Failure::new(Exit::Sandbox, message));
@@ -63,7 +64,11 @@ fn beneath(root: &Path, settings: &Settings, messages: &mut Messages) -> Result<
         for note in &plan.notes {
             messages.note(note);
         }
-        let sandbox = Arc::new(Sandbox::start(&plan.rules, settings.own_tools.iter().any(|tool| tool.trusted))?);
+        let sandbox = Arc::new(Sandbox::start(
+            &plan.rules,
+            settings.sandbox,
+            settings.own_tools.iter().any(|tool| tool.trusted),
+        )?);
         if let (Wanted::Auto, Level::Landlock) = (settings.sandbox, sandbox.level()) {
             messages.verbose(format!("the sandbox has no namespaces: {}", sandbox.gaps().join("; ")));
         }

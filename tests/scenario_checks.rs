@@ -36,8 +36,13 @@ pub fn streams(scenario: &Scenario, run: Run) -> Run {
         let shown: Vec<&str> = turns.into_iter().filter(|t| !t.is_empty()).collect();
         let run = run.stdout(shown.join("\n\n") + "\n");
         // Some scenarios call a tool that nobody has granted, of which the user is told.
-        let others = run.err().lines().filter(|line| !line.contains(" denied")).count();
-        return run.check(others == 0, "nothing but a denial was expected on stderr");
+        let ungranted = ["edit_file", "write_file", "move_file", "delete_file", "run_command", "shell"];
+        let calls = expect["tool_calls"].as_array().map_or(&[][..], Vec::as_slice);
+        let is_denied =
+            scenario.goes_on() && calls.iter().any(|call| ungranted.iter().any(|name| call["name"] == *name));
+        let told = run.err().lines().filter(|line| line.contains(" denied: ")).count();
+        let whole = run.err().lines().count() == told && told == usize::from(is_denied);
+        return run.check(whole, "a line for a denial was expected on stderr, and nothing else");
     }
     let out = run.out();
     let run = run.check(out == text || out == format!("{text}\n") && !text.is_empty(), &format!("stdout: {text:?}"));

@@ -46,7 +46,7 @@ impl Redactor {
     #[must_use]
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut forms: Vec<String> = secrets.into_iter().filter(|s| s.0.len() >= SHORTEST).flat_map(forms).collect();
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
+        forms.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         forms.dedup();
         Self { forms }
     }
@@ -86,7 +86,9 @@ fn forms(secret: &Secret) -> Vec<String> {
             }
         }
     }
-    vec![raw.to_owned(), STANDARD.encode(raw), STANDARD_NO_PAD.encode(raw), hex.to_uppercase(), hex, percent]
+    // As it stands in JSON, in which the lines of a transcript are cleaned.
+    let json = raw.replace('\\', r"\\").replace('"', r#"\""#);
+    vec![raw.to_owned(), json, STANDARD.encode(raw), STANDARD_NO_PAD.encode(raw), hex.to_uppercase(), hex, percent]
 }
 
 #[cfg(test)]
@@ -95,7 +97,9 @@ mod tests {
 
     #[test]
     fn a_key_is_replaced_in_every_form() {
-        let secret = Secret::new("sk-CANARY+1234".to_owned());
+        let secret = Secret::new(r#"sk-"CAN\ARY+1234"#.to_owned());
+        let line = serde_json::to_string(&format!("a {} b", secret.expose())).unwrap();
+        assert_eq!(Redactor::new([&secret]).clean(&line), r#""a [REDACTED] b""#);
         let redactor = Redactor::new([&secret]);
         for form in forms(&secret) {
             assert_eq!(redactor.clean(&format!("a {form} b")), "a [REDACTED] b");

@@ -1,7 +1,8 @@
 //! Floor 6: `flux transcript`: what can be done with transcripts once they are written.
 //!
-//! Everything reads line by line and holds what it must know of the runs that are open, so the size of a file does
-//! not matter. It knows the lines as [`crate::transcript`] gives them and nothing of how a run is made.
+//! Everything reads line by line and holds what it must know of the runs that are open, and of those that have ended
+//! some numbers, so the size of a file hardly matters. It knows the lines as [`crate::transcript`] gives them and
+//! nothing of how a run is made.
 
 mod export;
 mod out;

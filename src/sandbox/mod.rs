@@ -54,24 +54,22 @@ pub struct Rules {
     /// Further places to read and execute from.
     #[serde(with = "channel::paths")]
     pub readable: Vec<PathBuf>,
-    /// Existing files in those places that stay closed.
+    /// Existing files and directories outside the root that stay closed, in those places or in the system's own.
     #[serde(with = "channel::paths")]
     pub unreadable: Vec<PathBuf>,
     /// Children may open sockets.
     pub net: bool,
-    /// The environment of children, but for HOME and TMPDIR, which are private to the run.
+    /// The environment of children, but for what lies in the private directories: HOME, TMPDIR, and what a build makes
+    /// where it cannot write to the workspace.
     pub env: Vec<(OsString, OsString)>,
     /// Directories that children find empty, but for what else is named here: the user's home.
     #[serde(with = "channel::paths")]
     pub empty: Vec<PathBuf>,
-    /// How much of a sandbox is wanted.
-    pub wanted: Wanted,
 }
 
 /// How much of a sandbox is wanted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wanted {
-    #[default]
     /// As much as can be had, but never none.
     Auto,
     /// With namespaces, or nothing runs.
@@ -163,26 +161,28 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// Builds the sandbox and tries it out. It must be called before a key is read and before a thread starts.
-    /// `trusted` makes it possible to run a [`Command`] that is trusted.
+    /// Builds as much of a sandbox as is wanted and tries it out. It must be called before a key is read and before a
+    /// thread starts. `trusted` makes it possible to run a [`Command`] that is trusted.
     ///
     /// # Errors
     /// The sandbox that is wanted cannot be built.
-    pub fn start(rules: &Rules, trusted: bool) -> Result<Self> {
-        let levels: &[Level] = match rules.wanted {
+    pub fn start(rules: &Rules, wanted: Wanted, trusted: bool) -> Result<Self> {
+        let levels: &[Level] = match wanted {
             Wanted::Auto => &[Level::Namespaces, Level::Landlock],
             Wanted::Strict => &[Level::Namespaces],
             Wanted::Off => &[Level::Off],
         };
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<String> = Vec::new();
         for &level in levels {
             match spawner::Handle::start(rules, level) {
                 Ok((handle, mut gaps)) => {
                     gaps.splice(0..0, reasons);
                     let off = || spawner::Handle::start(rules, Level::Off).map_err(|why| unbuildable(&[why]));
-                    let trusted = trusted.then(off).transpose()?.map(|(handle, _)| Mutex::new(handle));
+                    let trusted =
+                        (trusted && level != Level::Off).then(off).transpose()?.map(|(handle, _)| Mutex::new(handle));
                     return Ok(Self { spawner: Mutex::new(handle), trusted, level, gaps });
                 }
+                Err(why) if reasons.contains(&why) => {}
                 Err(why) => reasons.push(why),
             }
         }

@@ -242,7 +242,7 @@ impl Model {
         match (std::mem::replace(&mut self.asked, Asked::Nothing), result) {
             (Asked::Attack(call), Some(result)) => {
                 // Five denials in a row would end the run.
-                needs_twin |= is_refused(&result);
+                needs_twin |= result.is_error == Some(true);
                 let harm = self.harm(&result);
                 self.verdicts.push((call, harm.map_or(Verdict::Harmless, Verdict::Harm)));
             }
@@ -328,7 +328,18 @@ impl Model {
 /// Whether nothing was started and nothing opened.
 fn is_refused(result: &ToolOutput) -> bool {
     let code = result.text.split(':').next().unwrap_or_default();
-    let ran = ["exit_status", "signal", "timeout", "too_much_output"].contains(&code);
+    let ran = [
+        "exit_status",
+        "signal",
+        "timeout",
+        "too_much_output",
+        "protected_changed",
+        "command_not_found",
+        "not_executable",
+        "sandbox",
+        "cancelled",
+    ]
+    .contains(&code);
     result.is_error == Some(true) && !ran
 }
 

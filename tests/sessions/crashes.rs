@@ -48,6 +48,7 @@ fn many_runs(api: Api, runs: usize, every: usize) {
     let text = fs::read_to_string(flux.here("talk.jsonl")).expect("the session");
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let results = lines.filter(|line| line["type"] == "result" && line["exit_code"] == 0).count();
+    assert!(killed > 0 && lost <= killed, "{killed} runs were killed, {lost} lines torn");
     assert!(results >= runs - killed, "{results} of {runs} runs ended well, {killed} were killed");
     say(&format!(
         "session: {} {runs} runs, {killed} killed, {lost} torn lines met, {} requests, {} prunes, file {} KB",

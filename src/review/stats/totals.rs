@@ -261,7 +261,9 @@ impl Totals {
             let code = result.details.code.clone().unwrap_or_else(|| "failed".to_owned());
             *tool.errors.entry(code).or_default() += 1;
         }
-        tool.duration_ms.add(result.details.duration_ms.unwrap_or(0));
+        if let Some(duration) = result.details.duration_ms {
+            tool.duration_ms.add(duration);
+        }
     }
 }
 

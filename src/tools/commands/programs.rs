@@ -70,7 +70,7 @@ impl Programs {
         found.chain(&self.shell).map(PathBuf::as_path)
     }
 
-    /// The granted programs that are nowhere.
+    /// The granted programs that are nowhere, or that cannot be executed.
     #[must_use]
     pub fn missing(&self) -> Vec<&str> {
         let is_missing = |(_, place): &(&String, &Place)| !matches!(place, Place::At(_));
@@ -109,7 +109,7 @@ fn locate(name: &str, directories: &[PathBuf], root: &Path) -> Place {
     passed
 }
 
-/// Whether nobody but its owner can put programs there, and this run cannot.
+/// Whether not everybody can put programs there, and this run cannot.
 fn is_safe(directory: &Path, root: &Path) -> bool {
     let Ok(metadata) = directory.metadata() else { return false };
     directory.is_absolute() && metadata.is_dir() && metadata.mode() & 0o002 == 0 && !leads_into(directory, root)

@@ -114,12 +114,6 @@ impl Policy {
         !self.allowed.writes.is_empty() && self.may_read() && !self.is_unwritable()
     }
 
-    /// Whether the file at this path beneath the root can be changed, or be put aside with a directory above it.
-    #[must_use]
-    pub fn may_change(&self, path: &Path) -> bool {
-        self.may_write() && self.check_change(path).is_ok()
-    }
-
     /// Whether a denial forbids every change.
     #[must_use]
     pub fn is_unwritable(&self) -> bool {

@@ -13,7 +13,7 @@ use super::Policy;
 use super::commands::Programs;
 use super::files::Workspace;
 use super::policy::Extent;
-use crate::sandbox::{self, Rules, Wanted};
+use crate::sandbox::{self, Rules};
 
 pub use environment::Environment;
 
@@ -27,19 +27,13 @@ pub struct Plan {
     pub rules: Rules,
     /// Where that is more or less than the user may think.
     pub notes: Vec<String>,
-    /// There are more files beneath the root than can be looked through for secrets.
-    pub is_cut: bool,
+    /// A place with more files than can be looked through for secrets.
+    pub unsearched: Option<PathBuf>,
 }
 
 /// Makes the rules for children of this run. `tools` are the user's own tools.
 #[must_use]
-pub fn plan(
-    workspace: &Workspace,
-    programs: &Programs,
-    environment: &Environment,
-    tools: &[PathBuf],
-    wanted: Wanted,
-) -> Plan {
+pub fn plan(workspace: &Workspace, programs: &Programs, environment: &Environment, tools: &[PathBuf]) -> Plan {
     let policy = workspace.policy();
     let root = workspace.path();
     let survey = workspace.survey(MOST_NAMES);
@@ -75,15 +69,16 @@ pub fn plan(
         net: policy.may_net(),
         env: environment.for_children(policy, programs.search_path()),
         empty: environment.home.iter().filter_map(|home| home.canonicalize().ok()).collect(),
-        wanted,
     };
-    add_programs(&mut rules, policy, programs, environment, tools);
-    close_secrets(&mut rules, policy, &mut notes);
+    let files: Vec<PathBuf> = programs.files().map(Path::to_owned).chain(tools.iter().cloned()).collect();
+    add_programs(&mut rules, policy, programs, environment, &files);
+    let unsearched = close_secrets(&mut rules, policy);
     let denied = policy.denied_places().iter().filter(|place| place.exists() && !rules.unreadable.contains(place));
     let denied: Vec<PathBuf> = denied.cloned().collect();
     rules.unreadable.extend(denied);
-    add_toolchains(&mut rules, policy, programs, environment, tools);
-    Plan { rules, notes, is_cut: survey.is_cut }
+    // After the search for secrets: a toolchain is large, and what is secret in it is known.
+    add_toolchains(&mut rules, policy, programs, environment, &files);
+    Plan { rules, notes, unsearched: survey.is_cut.then(|| root.to_owned()).or(unsearched) }
 }
 
 /// The places that programs may change, relative to the root. A grant that names none is for flux's own tools alone.
@@ -115,15 +110,13 @@ fn place(extent: &Extent, root: &Path) -> Option<PathBuf> {
     is_plain.then(|| path.clone())
 }
 
-/// Closes what is named as secrets are in the places outside the root.
-fn close_secrets(rules: &mut Rules, policy: &Policy, notes: &mut Vec<String>) {
+/// Closes what is named as secrets are in the places outside the root. Returns a place that holds too much.
+fn close_secrets(rules: &mut Rules, policy: &Policy) -> Option<PathBuf> {
     let mut left = MOST_NAMES;
     let mut pending: Vec<PathBuf> = rules.readable.clone();
     while let Some(path) = pending.pop() {
         let Some(rest) = left.checked_sub(1) else {
-            let places = rules.readable.iter().map(|place| place.display().to_string()).collect::<Vec<_>>().join(", ");
-            notes.push(format!("{places}: more than {MOST_NAMES} files: programs may read secrets beyond them"));
-            return;
+            return rules.readable.iter().find(|place| path.starts_with(place)).cloned();
         };
         left = rest;
         if policy.check_read(&path).is_err() && (path.is_file() || policy.is_denied_outside(&path)) {
@@ -135,12 +128,12 @@ fn close_secrets(rules: &mut Rules, policy: &Policy, notes: &mut Vec<String>) {
             entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink())).map(|e| e.path()),
         );
     }
+    None
 }
 
 /// Adds what the programs of this run need to be found and to work.
-fn add_programs(rules: &mut Rules, policy: &Policy, programs: &Programs, environment: &Environment, tools: &[PathBuf]) {
-    let files: Vec<PathBuf> = programs.files().map(Path::to_owned).chain(tools.iter().cloned()).collect();
-    for file in &files {
+fn add_programs(rules: &mut Rules, policy: &Policy, programs: &Programs, environment: &Environment, files: &[PathBuf]) {
+    for file in files {
         for place in places_of(file, environment, &rules.root) {
             add(&mut rules.readable, place);
         }
@@ -162,10 +155,9 @@ fn add_toolchains(
     policy: &Policy,
     programs: &Programs,
     environment: &Environment,
-    tools: &[PathBuf],
+    files: &[PathBuf],
 ) {
-    let files: Vec<PathBuf> = programs.files().map(Path::to_owned).chain(tools.iter().cloned()).collect();
-    let needed = toolchains::needed(&files, programs, environment, policy.may_shell());
+    let needed = toolchains::needed(files, programs, environment, policy.may_shell());
     let mut set = |name: &str, value: OsString| rules.env.push((name.into(), value));
     for toolchain in &needed {
         set(toolchain.variable, toolchain.directory.clone().into());

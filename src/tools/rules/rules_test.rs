@@ -47,7 +47,7 @@ impl Place {
         let environment = Environment::of(Some(self.at("home")), variables.collect());
         let workspace = Workspace::open(&self.at("root")).unwrap().with_policy(policy.clone()).unwrap();
         let programs = Programs::of_policy(&policy, environment.search_path(), &self.at("root"));
-        plan(&workspace, &programs, &environment, &[], Wanted::Auto)
+        plan(&workspace, &programs, &environment, &[])
     }
 
     /// The paths relative to the place, sorted.
