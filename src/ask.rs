@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::ArgMatches;
-use serde_json::json;
 use signal_hook::consts::SIGPIPE;
 
 use crate::agent::{Agent, Budget, Denials, Limits, Totals};
@@ -33,8 +32,9 @@ use crate::prompt;
 use crate::report::{self, AnswerFile, Messages};
 use crate::sandbox;
 use crate::sinks::Sinks;
+use crate::standing::{Ending, Owed, Standing, exit_of};
 use crate::toolbox::{self, Built};
-use crate::transcript::{Past, Recorder, RunResult, Target, UsageLine};
+use crate::transcript::{Past, Target};
 use crate::wire::{OutputFormat, Structured, ToolChoice};
 
 /// Runs `flux ask` with these arguments.
@@ -127,28 +127,27 @@ fn messages(output: &OutputSettings) -> Messages {
     }
 }
 
-/// What is left of a run when it ends.
-#[derive(Default)]
-struct Summary {
-    totals: Totals,
-    text: String,
-    stop_reason: Option<String>,
-}
-
 struct Run {
     settings: Settings,
     sinks: Sinks,
     file: Option<AnswerFile>,
     /// What was said in earlier runs of the session.
     past: Past,
-    summary: Summary,
-    start: std::time::Instant,
+    ending: Ending,
 }
 
 impl Run {
     fn new(settings: Settings) -> Self {
-        let sinks = Sinks::new(messages(&settings.output), &settings.output);
-        Self { settings, sinks, file: None, past: Past::default(), summary: Summary::default(), start: clock::now() }
+        let standing = Standing::default();
+        let sinks = Sinks::new(messages(&settings.output), &settings.output, standing.clone());
+        let output = &settings.output;
+        let owed = match output.format {
+            Format::Json => Owed::Object,
+            Format::Text if output.partial && !output.stream && !output.silent && output.file.is_none() => Owed::Text,
+            Format::Text | Format::Jsonl => Owed::Nothing,
+        };
+        let ending = Ending::new(standing, sinks.recorder.clone(), owed, output.terminals.stdout);
+        Self { settings, sinks, file: None, past: Past::default(), ending }
     }
 
     /// Everything up to the answer.
@@ -157,8 +156,10 @@ impl Run {
         let built = toolbox::build(&self.settings, &mut self.sinks.messages)?;
         sandbox::conceal();
         let stop = Stopper::new(self.settings.limits.timeout).or_fail(Exit::Os, || "no descriptor left")?;
-        signals::watch(stop.clone()).or_fail(Exit::Os, || "no thread left")?;
-        enforce_deadline(&stop, &self.sinks.messages).or_fail(Exit::Os, || "no thread left")?;
+        let ending = self.ending.clone();
+        let last = move |number| ending.at_once(Stop::Signal(number));
+        signals::watch(stop.clone(), last).or_fail(Exit::Os, || "no thread left")?;
+        enforce_deadline(&stop, &self.sinks.messages, &self.ending).or_fail(Exit::Os, || "no thread left")?;
         self.sinks.answer.stop_with(stop.clone());
         self.open_outputs(&stop)?;
         let terminal = self.settings.output.terminals.stdin;
@@ -211,7 +212,7 @@ impl Run {
             let message = format!("{}: the answer would replace the transcript of this run", path.display());
             return Err(Failure::new(Exit::Usage, message));
         }
-        self.sinks.recorder = Recorder::new(targets);
+        self.sinks.recorder.open(targets);
         self.file = if output.prepend { file.map(AnswerFile::prepending).transpose()? } else { file };
         Ok(())
     }
@@ -235,7 +236,7 @@ impl Run {
             return Ok(dry_run::Report::new(&self.settings, chosen, &head, &built).answer(&conversation, shown));
         }
         let is_asked = past.asks(&opening.message);
-        context::record(&mut self.sinks.recorder, &self.settings, &head, &opening, built.sandbox.as_deref())?;
+        context::record(&self.sinks.recorder, &self.settings, &head, &opening, built.sandbox.as_deref())?;
         if !is_asked {
             opening.message.lines.extend(self.sinks.recorder.user(&opening.message)?);
         }
@@ -264,7 +265,8 @@ impl Run {
         };
         self.sinks.asked(chosen);
         let result = agent.run(conversation, &mut self.sinks);
-        self.summary = Summary { totals: agent.totals, text: agent.last_text, stop_reason: agent.last_stop };
+        let mut state = self.ending.standing.state();
+        (state.totals, state.text, state.stop_reason) = (agent.totals, agent.last_text, agent.last_stop);
         result
     }
 
@@ -280,6 +282,7 @@ impl Run {
     /// Writes what is owed: the answer, the result object, the transcript's last line, and on failure the line on
     /// stderr. The code that it returns is the one that holds for all of it.
     fn end(mut self, outcome: Result<Answer>) -> Exit {
+        self.ending.begin();
         self.sinks.messages.clear_status();
         let (answer, mut failure) = match outcome {
             Ok(answer) => (Some(answer), None),
@@ -292,14 +295,14 @@ impl Run {
         if let Err(error) = written {
             failure = failure.filter(|_| answer.is_none()).or(Some(error));
         }
+        let standing = self.ending.standing.clone();
         let gone = failure.as_ref().is_some_and(|failure| failure.exit == Exit::Signal(SIGPIPE));
         if self.settings.output.format == Format::Json && !gone {
-            let line = self.sinks.recorder.result_line(&self.result(answer.as_ref(), failure.as_ref()));
+            let line = self.sinks.recorder.result_line(&standing.result(answer.as_ref(), failure.as_ref()));
             failure = failure.or(self.sinks.answer.json(&line).err());
         }
-        let result = self.result(answer.as_ref(), failure.as_ref());
-        let mut recorder = std::mem::replace(&mut self.sinks.recorder, Recorder::new(Vec::new()));
-        let late = recorder.result(result, |failure| self.result(answer.as_ref(), Some(failure)));
+        let result = standing.result(answer.as_ref(), failure.as_ref());
+        let late = self.sinks.recorder.result(result, |failure| standing.result(answer.as_ref(), Some(failure)));
         let failure = failure.or(late);
         let exit = exit_of(answer.as_ref(), failure.as_ref());
         if let Some(failure) = failure.filter(|failure| !matches!(failure.exit, Exit::Signal(_))) {
@@ -317,8 +320,9 @@ impl Run {
     fn partial_answer(&self, failure: &Failure) -> Option<Answer> {
         let limit = matches!(failure.exit, Exit::Limit | Exit::Timeout);
         // A file is replaced only by a whole answer.
-        let partial = limit && self.settings.output.partial && self.file.is_none() && !self.summary.text.is_empty();
-        partial.then(|| Answer { text: self.summary.text.clone(), ..Answer::default() })
+        let text = self.ending.standing.state().text.clone();
+        let partial = limit && self.settings.output.partial && self.file.is_none() && !text.is_empty();
+        partial.then(|| Answer { text, ..Answer::default() })
     }
 
     fn write_answer(&mut self, answer: &Answer) -> Result<()> {
@@ -333,30 +337,6 @@ impl Run {
         }
     }
 
-    fn result(&self, answer: Option<&Answer>, failure: Option<&Failure>) -> RunResult {
-        let exit = exit_of(answer, failure);
-        let totals = &self.summary.totals;
-        let error = failure.map(|failure| {
-            let class = failure.class.unwrap_or(exit.status());
-            json!({"class": class, "message": self.sinks.messages.redactor.clean(&failure.to_string())})
-        });
-        RunResult {
-            status: exit.status(),
-            exit_code: exit.code(),
-            stop_reason: self.summary.stop_reason.clone(),
-            result: answer.map_or(&self.summary.text, |answer| &answer.text).clone(),
-            structured: answer.and_then(|answer| answer.structured.clone()),
-            turns: totals.turns,
-            tool_calls: totals.tool_calls,
-            retries: totals.retries,
-            prunes: totals.prunes,
-            duration_ms: clock::millis_since(self.start),
-            usage: UsageLine::new(&totals.usage, totals.cost),
-            cost_usd: totals.cost.map(|cost| cost.total()),
-            error,
-        }
-    }
-
     /// Runs side by side share one stderr: the line says which file it is about.
     fn error_name(&self) -> String {
         let file = self.settings.output.file.as_ref().map(|file| file.display().to_string());
@@ -365,7 +345,7 @@ impl Run {
     }
 
     fn say_totals(&mut self, exit: Exit) {
-        let totals = &self.summary.totals;
+        let totals = self.ending.standing.state().totals;
         let cost = totals.cost.map_or_else(|| "unknown cost".to_owned(), |cost| format!("${:.4}", cost.total()));
         let (input, output) = (totals.usage.input.unwrap_or(0), totals.usage.output.unwrap_or(0));
         self.sinks.messages.verbose(format!(
@@ -374,25 +354,23 @@ impl Run {
             totals.tool_calls.total(),
             text::count(input),
             text::count(output),
-            self.start.elapsed().as_secs_f64(),
+            self.ending.standing.elapsed().as_secs_f64(),
             exit.code(),
         ));
     }
-}
-
-fn exit_of(answer: Option<&Answer>, failure: Option<&Failure>) -> Exit {
-    failure.map_or_else(|| answer.map_or(Exit::Ok, Answer::exit), |failure| failure.exit)
 }
 
 /// How long a run that is told to end may take for it.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Ends a run that its deadline finds where nothing can be told to end: opening a pipe, connecting, waiting for a lock.
-fn enforce_deadline(stop: &Stopper, messages: &Messages) -> std::io::Result<()> {
+fn enforce_deadline(stop: &Stopper, messages: &Messages, ending: &Ending) -> std::io::Result<()> {
     let Some(left) = stop.remaining() else { return Ok(()) };
+    let ending = ending.clone();
     let mut messages = Messages { fail_open: messages.fail_open, ..Messages::default() };
     let watch = move || {
         clock::pause(left + GRACE);
+        ending.at_once(Stop::Deadline);
         messages.error(&Stop::Deadline.into());
         let exit = if messages.fail_open { Exit::Ok } else { Exit::Timeout };
         signal_hook::low_level::exit(exit.code().into())

@@ -18,7 +18,7 @@ use crate::wire::RequestHead;
 /// # Errors
 /// They cannot be written.
 pub fn record(
-    recorder: &mut Recorder,
+    recorder: &Recorder,
     settings: &Settings,
     head: &RequestHead<'_>,
     opening: &Opening,

@@ -31,6 +31,7 @@ pub mod lock;
 pub mod prompt;
 pub mod review;
 pub mod sinks;
+pub mod standing;
 pub mod toolbox;
 
 use std::ffi::OsString;

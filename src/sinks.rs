@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::agent::{Observer, Sending};
+use crate::agent::{Observer, Sending, Totals};
 use crate::base::failure::Result;
 use crate::base::secret::Redactor;
 use crate::base::text;
@@ -12,6 +12,7 @@ use crate::cli::model::Chosen;
 use crate::cli::settings::OutputSettings;
 use crate::client::Listener;
 use crate::report::{Answer, Messages};
+use crate::standing::Standing;
 use crate::transcript::Recorder;
 use crate::transcript::entry::Prune;
 use crate::wire::{ApiError, Attempt, Cost, Delta};
@@ -23,6 +24,8 @@ pub struct Sinks {
     pub messages: Messages,
     /// The transcript.
     pub recorder: Recorder,
+    /// What the last line will say.
+    standing: Standing,
     /// stdout.
     pub answer: Answer,
     stream: bool,
@@ -45,10 +48,11 @@ struct Names {
 impl Sinks {
     /// Sinks for this output. Nothing is written yet.
     #[must_use]
-    pub fn new(messages: Messages, output: &OutputSettings) -> Self {
+    pub fn new(messages: Messages, output: &OutputSettings, standing: Standing) -> Self {
         Self {
             messages,
             recorder: Recorder::new(Vec::new()),
+            standing,
             answer: Answer::new(output.terminals.stdout),
             stream: output.stream && output.format == Format::Text && output.file.is_none(),
             writes_stdout: output.file.is_none() || output.format != Format::Text,
@@ -62,6 +66,7 @@ impl Sinks {
     pub fn redact(&mut self, redactor: &Redactor) {
         self.messages.redactor = redactor.clone();
         self.recorder.redact(redactor.clone());
+        self.standing.state().redactor = redactor.clone();
         self.answer.redact(redactor.clone());
     }
 
@@ -170,6 +175,10 @@ impl Listener for Sinks {
 }
 
 impl Observer for Sinks {
+    fn stands(&mut self, totals: &Totals) {
+        self.standing.state().totals = *totals;
+    }
+
     fn request(&mut self, sending: &Sending<'_>) -> Result<()> {
         let Sending { turn, conversation, .. } = *sending;
         if self.writes_stdout {
@@ -206,9 +215,13 @@ impl Observer for Sinks {
     }
 
     fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<Option<LineId>> {
+        let text = reply.text();
         if self.stream {
-            self.answer.end_turn(&reply.text())?;
+            self.answer.end_turn(&text)?;
         }
+        let mut state = self.standing.state();
+        (state.text, state.stop_reason) = (text, reply.raw_stop.clone());
+        drop(state);
         self.recorder.reply(reply, self.names.api, cost, error)
     }
 

@@ -40,8 +40,7 @@ impl Agent<'_> {
             let answers = self.run_batch(batch, repeats);
             for (call, mut result) in batch.iter().zip(answers) {
                 repeats.note(call, &result, self.toolbox);
-                self.count(&result);
-                result.detail.line = observer.tool_result(call, &result)?;
+                self.record_result(call, &mut result, observer)?;
                 results.push(result);
             }
             if self.denials.are_too_many() {
@@ -51,8 +50,7 @@ impl Agent<'_> {
         let denied = self.denials.failure();
         for call in &calls[results.len()..] {
             let mut result = if denied.is_some() { after_denial() } else { beyond(ending.is_some()) };
-            self.count(&result);
-            result.detail.line = observer.tool_result(call, &result)?;
+            self.record_result(call, &mut result, observer)?;
             results.push(result);
         }
         match (self.stop.stopped(), denied, ending) {
@@ -70,8 +68,7 @@ impl Agent<'_> {
     ) -> Result<Vec<ToolResult>> {
         let answer = |call| {
             let mut result = not_run();
-            self.count(&result);
-            result.detail.line = observer.tool_result(call, &result)?;
+            self.record_result(call, &mut result, observer)?;
             Ok(result)
         };
         reply.tools().map(answer).collect()
@@ -141,9 +138,12 @@ impl Agent<'_> {
         slots.into_iter().map(|slot| result(slot).unwrap_or_else(ToolResult::cancelled)).collect()
     }
 
-    fn count(&mut self, result: &ToolResult) {
+    fn record_result(&mut self, call: &ToolCall, result: &mut ToolResult, observer: &mut dyn Observer) -> Result<()> {
         self.denials.note(result);
         self.totals.count(result);
+        observer.stands(&self.totals);
+        result.detail.line = observer.tool_result(call, result)?;
+        Ok(())
     }
 }
 

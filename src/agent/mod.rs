@@ -47,6 +47,9 @@ pub struct Sending<'a> {
 
 /// What hears of everything that happens in a run.
 pub trait Observer: Listener {
+    /// What the run has used so far, whenever that has grown.
+    fn stands(&mut self, totals: &Totals);
+
     /// A request is about to be sent.
     ///
     /// # Errors
@@ -65,7 +68,8 @@ pub trait Observer: Listener {
     /// It cannot be recorded.
     fn reply(&mut self, reply: &Reply, cost: Option<Cost>, error: Option<&ApiError>) -> Result<Option<LineId>>;
 
-    /// flux itself says something to the model: what is wrong with its answer, that time is short. Returns the id of the message's line in the transcript.
+    /// flux itself says something to the model: what is wrong with its answer, that time is short. Returns the id of
+    /// the message's line in the transcript.
     ///
     /// # Errors
     /// It cannot be recorded.
@@ -188,6 +192,7 @@ impl Agent<'_> {
                     self.make_ids_unique(&mut reply);
                     self.record(&mut reply, observer, None)?;
                     self.totals.turns += 1;
+                    observer.stands(&self.totals);
                     return Ok(reply);
                 }
                 Err(Failed::Api(error, partial)) if is_too_long(&error) => {
@@ -234,6 +239,7 @@ impl Agent<'_> {
             *attempts += 1;
             self.totals.add(usage, self.cost(usage), *estimate);
         }
+        observer.stands(&self.totals);
         Ok(result)
     }
 

@@ -13,11 +13,12 @@ use super::stop::Stopper;
 const GRACE: Duration = Duration::from_millis(400);
 
 /// Watches SIGINT, SIGTERM and SIGHUP on a thread of its own, but none that was ignored at the start (`nohup`, a
-/// background job of a shell).
+/// background job of a shell). `last` is what is to be done before a signal ends the process at once; it must be short.
 ///
 /// # Errors
 /// No thread or no descriptor is left.
-pub fn watch(stop: Stopper) -> io::Result<()> {
+pub fn watch(stop: Stopper, last: impl Fn(i32) + Send + Sync + 'static) -> io::Result<()> {
+    let last = Arc::new(last);
     let ignored = mask("SigIgn:");
     if mask("SigBlk:") != 0 {
         unblock();
@@ -29,11 +30,14 @@ pub fn watch(stop: Stopper) -> io::Result<()> {
     std::thread::Builder::new().name("signals".to_owned()).stack_size(64 << 10).spawn(move || {
         for number in signals.forever() {
             if !stop.signal(number) {
+                last(number);
                 die(number);
             }
             // What cannot be told to end (opening a pipe, connecting) must not hold up the end of the run.
+            let last = Arc::clone(&last);
             let watch = move || {
                 super::clock::pause(GRACE);
+                last(number);
                 die(number)
             };
             let _ = std::thread::Builder::new().name("grace".to_owned()).stack_size(64 << 10).spawn(watch);

@@ -9,6 +9,8 @@ mod past;
 mod read;
 mod target;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
@@ -33,9 +35,13 @@ pub const SCHEMA: &str = "flux-transcript/1";
 /// The JSON Schema (draft 2020-12) of a line.
 pub const JSON_SCHEMA: &str = include_str!("schema.json");
 
-/// Writes the lines of one run to all its targets.
+/// Writes the lines of one run to all its targets. Its clones write to the same: whoever ends the run writes the last.
+#[derive(Debug, Clone)]
+pub struct Recorder(Arc<Mutex<Lines>>);
+
+/// What the lines of a run have in common, and where they go.
 #[derive(Debug)]
-pub struct Recorder {
+struct Lines {
     targets: Vec<Target>,
     redactor: Redactor,
     run: Uuid,
@@ -73,31 +79,36 @@ impl Recorder {
     #[must_use]
     pub fn new(targets: Vec<Target>) -> Self {
         let (run, redactor) = (Uuid::now_v7(), Redactor::default());
-        Self { targets, redactor, run, seq: 0, parent: None, title: Title::default() }
+        Self(Arc::new(Mutex::new(Lines { targets, redactor, run, seq: 0, parent: None, title: Title::default() })))
+    }
+
+    /// Writes to these targets from now on.
+    pub fn open(&self, targets: Vec<Target>) {
+        self.lines().targets = targets;
     }
 
     /// Secrets that no line may hold.
-    pub fn redact(&mut self, redactor: Redactor) {
-        self.redactor = redactor;
+    pub fn redact(&self, redactor: Redactor) {
+        self.lines().redactor = redactor;
     }
 
     /// What the header line says of the run: the working directory and the prompt.
-    pub fn title(&mut self, cwd: &str, prompt: &str) {
+    pub fn title(&self, cwd: &str, prompt: &str) {
         let name = prompt.char_indices().nth(80).map_or(prompt, |(at, _)| &prompt[..at]);
-        self.title = Title { cwd: cwd.to_owned(), name: name.to_owned() };
+        self.lines().title = Title { cwd: cwd.to_owned(), name: name.to_owned() };
     }
 
     /// True if nothing is recorded, so that facts need not be gathered.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.targets.is_empty()
+        self.lines().targets.is_empty()
     }
 
     /// The run's context.
     ///
     /// # Errors
     /// A target cannot be written.
-    pub fn context(&mut self, context: &Context<'_>) -> Result<()> {
+    pub fn context(&self, context: &Context<'_>) -> Result<()> {
         self.custom("flux.context", context)
     }
 
@@ -105,7 +116,7 @@ impl Recorder {
     ///
     /// # Errors
     /// A target cannot be written.
-    pub fn user(&mut self, message: &UserMessage) -> Result<Option<LineId>> {
+    pub fn user(&self, message: &UserMessage) -> Result<Option<LineId>> {
         self.message(&UserLine::new(message))
     }
 
@@ -113,7 +124,7 @@ impl Recorder {
     ///
     /// # Errors
     /// A target cannot be written.
-    pub fn attempt(&mut self, attempt: &Attempt, provider: &str, model: &str, base_url: &str) -> Result<()> {
+    pub fn attempt(&self, attempt: &Attempt, provider: &str, model: &str, base_url: &str) -> Result<()> {
         if self.is_idle() {
             return Ok(());
         }
@@ -124,7 +135,7 @@ impl Recorder {
     ///
     /// # Errors
     /// A target cannot be written.
-    pub fn prune(&mut self, prune: &entry::Prune) -> Result<()> {
+    pub fn prune(&self, prune: &entry::Prune) -> Result<()> {
         self.custom("flux.prune", prune)
     }
 
@@ -133,7 +144,7 @@ impl Recorder {
     /// # Errors
     /// A target cannot be written.
     pub fn reply(
-        &mut self,
+        &self,
         reply: &Reply,
         api: &str,
         cost: Option<Cost>,
@@ -146,46 +157,39 @@ impl Recorder {
     ///
     /// # Errors
     /// A target cannot be written.
-    pub fn tool_result(&mut self, call: &ToolCall, result: &ToolResult) -> Result<Option<LineId>> {
+    pub fn tool_result(&self, call: &ToolCall, result: &ToolResult) -> Result<Option<LineId>> {
         self.message(&ToolResultMessage::new(call, result))
     }
 
     /// The last line of the run. It is written to every target, also if one fails: then `revise` gives the result
-    /// that holds for those that follow. The first failure is returned.
-    pub fn result(&mut self, mut result: RunResult, revise: impl Fn(&Failure) -> RunResult) -> Option<Failure> {
-        let header = self.header();
-        let mut first = None;
-        for at in 0..self.targets.len() {
-            let begun = self.targets[at].begin(&header);
-            if let Ok(true) = begun {
-                self.seq = self.seq.max(1);
-            }
-            let line = self.result_line(&result);
-            if let Err(failure) = begun.and_then(|_| self.targets[at].write(&line)) {
-                result = revise(&failure);
-                first.get_or_insert(failure);
-            }
-        }
-        first
+    /// that holds for those that follow. The first failure is returned. Nothing is written after it.
+    pub fn result(&self, result: RunResult, revise: impl Fn(&Failure) -> RunResult) -> Option<Failure> {
+        self.lines().end(result, revise)
     }
 
     /// The result as a line of its own, for `--format json`.
     #[must_use]
     pub fn result_line(&self, result: &RunResult) -> String {
-        self.redactor.clean(&serialize(&self.envelope("result", result))).into_owned()
+        self.lines().line("result", result).1
     }
 
-    fn custom(&mut self, kind: &'static str, data: &impl Serialize) -> Result<()> {
-        self.write("custom", &Custom { custom_type: kind, data }).map(drop)
+    fn custom(&self, kind: &'static str, data: &impl Serialize) -> Result<()> {
+        self.lines().write("custom", &Custom { custom_type: kind, data }).map(drop)
     }
 
-    fn message(&mut self, message: &impl Serialize) -> Result<Option<LineId>> {
-        self.write("message", &Message { message })
+    fn message(&self, message: &impl Serialize) -> Result<Option<LineId>> {
+        self.lines().write("message", &Message { message })
     }
 
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
     /// Writes a line to every target, also if one fails; the first failure is returned.
     fn write(&mut self, kind: &'static str, body: &impl Serialize) -> Result<Option<LineId>> {
-        if self.is_idle() {
+        if self.targets.is_empty() {
             return Ok(None);
         }
         let header = self.header();
@@ -197,10 +201,7 @@ impl Recorder {
                 Err(failure) => outcome = outcome.and(Err(failure)),
             }
         }
-        let envelope = self.envelope(kind, body);
-        let id = envelope.id.clone();
-        let line = serialize(&envelope);
-        let line = self.redactor.clean(&line);
+        let (id, line) = self.line(kind, body);
         for target in self.targets.iter_mut().filter(|target| target.has_begun()) {
             outcome = outcome.and(target.write(&line));
         }
@@ -209,14 +210,32 @@ impl Recorder {
         outcome.map(|()| Some(id))
     }
 
+    fn end(&mut self, mut result: RunResult, revise: impl Fn(&Failure) -> RunResult) -> Option<Failure> {
+        let header = self.header();
+        let mut first = None;
+        for mut target in std::mem::take(&mut self.targets) {
+            let begun = target.begin(&header);
+            if let Ok(true) = begun {
+                self.seq = self.seq.max(1);
+            }
+            let (_, line) = self.line("result", &result);
+            if let Err(failure) = begun.and_then(|_| target.write(&line)) {
+                result = revise(&failure);
+                first.get_or_insert(failure);
+            }
+        }
+        first
+    }
+
     /// The first line of a file.
     fn header(&self) -> String {
         let header = serialize(&Header::new(self.run, &self.title.cwd, &self.title.name));
         self.redactor.clean(&header).into_owned()
     }
 
-    fn envelope<'a, T>(&self, kind: &'static str, body: &'a T) -> Envelope<'a, T> {
-        Envelope {
+    /// A line and its id.
+    fn line(&self, kind: &'static str, body: &impl Serialize) -> (LineId, String) {
+        let envelope = Envelope {
             kind,
             run: self.run,
             seq: self.seq,
@@ -224,7 +243,9 @@ impl Recorder {
             parent_id: self.parent.clone(),
             timestamp: clock::rfc3339(),
             body,
-        }
+        };
+        let line = self.redactor.clean(&serialize(&envelope)).into_owned();
+        (envelope.id, line)
     }
 }
 

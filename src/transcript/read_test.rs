@@ -52,7 +52,7 @@ fn reply() -> Reply {
 }
 
 /// A run with a line of every kind.
-fn record(recorder: &mut Recorder) {
+fn record(recorder: &Recorder) {
     let inputs = [super::super::Input {
         kind: "file",
         path: Some("a b".into()),
@@ -102,7 +102,7 @@ fn written(runs: usize) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.jsonl");
     for _ in 0..runs {
-        record(&mut Recorder::new(vec![open(&path)]));
+        record(&Recorder::new(vec![open(&path)]));
     }
     fs::read(path).unwrap()
 }
@@ -116,7 +116,7 @@ fn open(path: &Path) -> Target {
 fn a_line_that_another_run_was_killed_in_does_not_spoil_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.jsonl");
-    let mut recorder = Recorder::new(vec![open(&path)]);
+    let recorder = Recorder::new(vec![open(&path)]);
     recorder.user(&UserMessage::text("first")).unwrap();
     let mut other = fs::OpenOptions::new().append(true).open(&path).unwrap();
     other.write_all(b"{\"type\":\"mess").unwrap();

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::support::flux::ask;
+use crate::support::sys::unanswered;
 use crate::support::{Api, Flux, Reply, Server};
 
 /// A run that waits for a writer of a FIFO that nobody will ever open.
@@ -18,13 +20,48 @@ fn waiting_for_a_pipe(server: &Server, args: &[&str]) -> Flux {
 #[test]
 fn a_pipe_that_nobody_writes_holds_up_neither_the_deadline_nor_a_signal() {
     let server = Server::of(Api::Chat).script([]);
-    let run = waiting_for_a_pipe(&server, &["--timeout", "1s"]).run().failure(124, 1);
+    let flux = waiting_for_a_pipe(&server, &["--timeout", "1s"]).transcript();
+    let run = flux.run().failure(124, 1);
     assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
-    let running = waiting_for_a_pipe(&server, &[]).start();
+    assert_eq!((run.transcript().result()["exit_code"].as_i64(), run.transcript().faults()), (Some(124), vec![]));
+    let running = waiting_for_a_pipe(&server, &[]).transcript().start();
     std::thread::sleep(Duration::from_millis(300));
     running.signal(Signal::TERM);
     let run = running.wait().signal(15);
     assert!(run.elapsed < Duration::from_millis(1500), "{:?}", run.elapsed);
+    assert_eq!(run.transcript().result()["exit_code"], 143);
+}
+
+#[test]
+fn a_run_that_is_ended_while_it_connects_says_so_in_its_last_line() {
+    let (address, _queued, _listener) = unanswered();
+    let url = format!("http://{address}/v1");
+    let flux = |args: &[&str]| {
+        ask().args(["--base-url", &url, "--wire", "openai-chat", "-m", "m", "p"]).args(args.iter().copied())
+    };
+    let end = |signals: &[Signal]| {
+        let running = flux(&[]).transcript().start();
+        std::thread::sleep(Duration::from_millis(400));
+        for signal in signals {
+            running.signal(*signal);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let run = running.wait().signal(15);
+        assert!(run.elapsed < Duration::from_millis(1500), "{:?}", run.elapsed);
+        let transcript = run.transcript();
+        assert_eq!(transcript.messages("user").len(), 1);
+        let result = transcript.result();
+        assert_eq!((result["status"].as_str(), result["exit_code"].as_i64()), (Some("aborted"), Some(143)));
+    };
+    end(&[Signal::TERM]);
+    end(&[Signal::INT, Signal::TERM]);
+    let run = flux(&["--timeout", "1s", "--json"]).transcript().run().code(124);
+    let object: serde_json::Value = serde_json::from_str(&run.out()).expect("the result object");
+    assert_eq!((&object["exit_code"], &run.transcript().result()["exit_code"]), (&124.into(), &124.into()));
+    // A transcript that nobody reads holds up nothing.
+    let fifo = "mkfifo lines; sleep 3 < lines > /dev/null 2>&1 & dd if=/dev/zero of=lines bs=4096 count=16 2>/dev/null";
+    let run = flux(&["--transcript", "lines", "--timeout", "1s"]).after(fifo).run().code(124);
+    assert!(run.elapsed < Duration::from_secs(4), "{:?}", run.elapsed);
 }
 
 #[test]
