@@ -44,6 +44,9 @@ impl Agent<'_> {
                 self.answer_without_running(&reply, observer)?;
             }
             Err(failure) if matches!(failure.exit, Exit::Signal(_) | Exit::Io) => return Err(failure),
+            Err(failure) if failure.exit != Exit::Timeout => {
+                observer.note(&format!("asked for its last words, the model gave none: {failure}"));
+            }
             Ok(_) | Err(_) => {}
         }
         if self.last_text.trim().is_empty() {

@@ -140,8 +140,8 @@ impl Client {
         self.body.clear();
     }
 
-    /// Sends the request that was prepared last and returns the finished reply. Failures that a further attempt can mend are tried
-    /// again, as long as nothing of the reply has been shown.
+    /// Sends the request that was prepared last and returns the finished reply. Failures that a further attempt can
+    /// mend are tried again, as long as nothing of the reply has been shown.
     ///
     /// # Errors
     /// See [`Failed`].
@@ -162,12 +162,16 @@ impl Client {
             };
             let start = self.turnstile.pass(attempt.estimated_tokens, &mut wait, listener);
             attempt.wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let (mut ended, shown) = match start {
-                Ok(start) => self.attempt(wire, head, start, &mut attempt, listener)?,
-                Err(_) => (wire.decoder(head).finish(End::Failed(stopped()), &mut |_| ()), false),
+            let arrived = if let Ok(start) = start {
+                self.attempt(wire, head, start, &mut attempt, listener)
+            } else {
+                attempt.bytes = 0;
+                let ended = wire.decoder(head).finish(End::Failed(stopped()), &mut |_| ());
+                Arrived { ended, shown: false, refused: None }
             };
+            let Arrived { mut ended, shown, refused } = arrived;
             let stop = self.stop.stopped().filter(|_| ended.error.is_some());
-            if stop.is_some() {
+            if stop.is_some() || refused.is_some() {
                 ended.error = Some(stopped());
             }
             attempt.error.clone_from(&ended.error);
@@ -176,7 +180,10 @@ impl Client {
             }
             attempt.usage = ended.reply.usage;
             attempt.warnings.clone_from(&ended.reply.warnings);
-            listener.attempt(&attempt).map_err(Failed::Sink)?;
+            let recorded = listener.attempt(&attempt);
+            if let Some(failure) = refused.or(recorded.err()) {
+                return Err(Failed::Sink(failure));
+            }
             let Some(error) = attempt.error else { return Ok(ended.reply) };
             if let Some(stop) = stop {
                 return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
@@ -195,7 +202,7 @@ impl Client {
         }
     }
 
-    /// One attempt. Returns what came and whether something of it has been shown.
+    /// One attempt.
     fn attempt(
         &mut self,
         wire: &dyn Wire,
@@ -203,7 +210,7 @@ impl Client {
         turn: Start,
         attempt: &mut Attempt,
         listener: &mut dyn Listener,
-    ) -> Result<(Ended, bool), Failed> {
+    ) -> Arrived {
         let start = clock::now();
         let patience = self.http.idle_timeout() * KEEP_ALIVES;
         let mut tap = Tap { listener, shown: false, refused: None };
@@ -212,7 +219,8 @@ impl Client {
             Ok(reading) => reading,
             Err(ended) => {
                 attempt.duration_ms = clock::millis_since(start);
-                return Ok((*ended, false));
+                self.turnstile.unsent(turn, tap.listener);
+                return Arrived { ended: *ended, shown: false, refused: None };
             }
         };
         let announced = Announced::of(reading.head());
@@ -242,10 +250,7 @@ impl Client {
         if ended.error.is_none() && matches!(ended.reply.stop, StopReason::ToolUse | StopReason::Pause) {
             self.draining = drain();
         }
-        match tap.refused {
-            Some(failure) => Err(Failed::Sink(failure)),
-            None => Ok((ended, tap.shown)),
-        }
+        Arrived { ended, shown: tap.shown, refused: tap.refused }
     }
 
     /// Says which host a failure is about.
@@ -266,6 +271,15 @@ impl Client {
 
 fn stopped() -> ApiError {
     ApiError::new(ErrorClass::Cancelled, "the run was stopped")
+}
+
+/// What came of an attempt.
+struct Arrived {
+    ended: Ended,
+    /// Something of it has been shown.
+    shown: bool,
+    /// A sink would not take it.
+    refused: Option<Failure>,
 }
 
 /// Passes the pieces of a reply on until the listener refuses one.

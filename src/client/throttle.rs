@@ -200,7 +200,7 @@ impl Pace {
         self.announced(now, start, announced);
     }
 
-    /// What a request that started at `start` really took.
+    /// What a request that started at `start` really took; nothing, if it was not sent or not let in.
     pub(super) fn used(&mut self, start: Start, tokens: f64, own: OwnLimits) {
         if let Some(limit) = own.tokens {
             let more = whole((tokens - start.tokens).max(0.0) * 60_000.0 / float(limit));

@@ -56,13 +56,14 @@ impl Turnstile {
             let since = clock::now();
             let stop = self.stop.sleep(wait);
             *waited += since.elapsed();
+            if let Turn::At(start) = turn {
+                if stop.is_none() && self.change(false, listener, |pace, _| pace.holds(start)) {
+                    return Ok(start);
+                }
+                self.took(start, 0.0, listener);
+            }
             if let Some(stop) = stop {
                 return Err(stop);
-            }
-            if let Turn::At(start) = turn
-                && self.change(false, listener, |pace, _| pace.holds(start))
-            {
-                return Ok(start);
             }
         }
     }
@@ -85,11 +86,22 @@ impl Turnstile {
         if let Some(error) = error.filter(|error| error.class == ErrorClass::RateLimit) {
             let asked = error.retry_after.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
             self.change(true, listener, |pace, now| pace.refused(now, start, announced, asked));
-        } else if self.own.tokens.is_some()
-            && let (Some(input), Some(output)) = (usage.input, usage.output)
-        {
-            let own = self.own;
-            self.change(true, listener, |pace, _| pace.used(start, float(input.saturating_add(output)), own));
+            self.took(start, 0.0, listener);
+        } else if let (Some(input), Some(output)) = (usage.input, usage.output) {
+            self.took(start, float(input.saturating_add(output)), listener);
+        }
+    }
+
+    /// The request that was to start then did not reach a server.
+    pub(super) fn unsent(&mut self, start: Start, listener: &mut dyn Listener) {
+        self.took(start, 0.0, listener);
+    }
+
+    /// What a request really took of `--tpm`.
+    fn took(&mut self, start: Start, tokens: f64, listener: &mut dyn Listener) {
+        let own = self.own;
+        if own.tokens.is_some() {
+            self.change(true, listener, |pace, _| pace.used(start, tokens, own));
         }
     }
 

@@ -120,6 +120,23 @@ fn tokens_a_minute_count_what_a_reply_took() {
 }
 
 #[test]
+fn tokens_a_minute_are_not_taken_by_requests_that_were_refused_or_never_sent() {
+    // Each request is expected to take some 2 s of the limit.
+    let refused = || Api::Chat.error(429, "rate_limit_exceeded", "slow down").header("retry-after-ms", "100");
+    let server = Server::script(Api::Chat, [refused(), refused(), refused(), Api::Chat.text("done")]);
+    let run = Flux::to(&server).args(["--tpm", "2000", "--no-tools", "--retries", "5", "p"]).run().code(0);
+    assert!(run.elapsed < Duration::from_secs(4), "{:?}", run.elapsed);
+    let server = Server::script(Api::Chat, [Api::Chat.text("done")]);
+    let flux = Flux::to(&server).args(["--tpm", "2000", "--no-tools", "--retries", "0", "p"]);
+    let nobody = "http://127.0.0.1:1/v1";
+    for _ in 0..3 {
+        let _ = flux.clone().args(["--base-url", nobody]).run().code(75);
+    }
+    let run = flux.run().code(0);
+    assert!(run.elapsed < Duration::from_secs(2), "{:?}", run.elapsed);
+}
+
+#[test]
 fn a_wait_for_a_limit_ends_at_the_timeout_and_at_a_signal() {
     let server = Server::script(Api::Chat, [Api::Chat.text("done")]);
     let flux = Flux::to(&server).args(["--rpm", "1"]).transcript();
@@ -127,8 +144,8 @@ fn a_wait_for_a_limit_ends_at_the_timeout_and_at_a_signal() {
     let run = flux.clone().args(["--timeout", "1s", "p"]).run().failure(124, 1);
     assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
     let requests = run.transcript();
-    let waited = requests.custom("flux.request").last().and_then(|r| r["wait_ms"].as_u64());
-    assert!(waited.is_some_and(|ms| ms > 500), "{waited:?}");
+    let last = requests.custom("flux.request").last().map(|request| (*request).clone()).expect("a request line");
+    assert!(last["wait_ms"].as_u64().is_some_and(|ms| ms > 500) && last["bytes"] == 0, "nothing was sent: {last}");
     let running = flux.args(["p"]).start();
     thread::sleep(Duration::from_millis(400));
     running.signal(Signal::TERM);

@@ -102,13 +102,13 @@ fn open(path: &str) -> File {
 /// An address at which a connection is neither made nor refused, for as long as the sockets are held: its queue is
 /// full, so the system lets further attempts wait.
 #[expect(unsafe_code, reason = "the standard library knows no small queue")]
-pub fn unanswered() -> (std::net::SocketAddr, Vec<std::net::TcpStream>, std::net::TcpListener) {
+pub fn unanswered() -> (std::net::SocketAddr, Vec<TcpStream>, std::net::TcpListener) {
     use std::os::fd::AsRawFd as _;
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     // SAFETY: the descriptor is an open, listening socket.
     assert_eq!(unsafe { libc::listen(listener.as_raw_fd(), 0) }, 0);
     let address = listener.local_addr().expect("its address");
-    let connect = || std::net::TcpStream::connect_timeout(&address, std::time::Duration::from_millis(300)).ok();
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(300)).ok();
     let queued = std::iter::from_fn(connect).take(20).collect();
     (address, queued, listener)
 }
