@@ -25,6 +25,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("arguments", "{\"paths\": [\"a.txt\", \"../b\"], \"start_line\": 1, \"pattern\": \"(a|b)+$\", \"depth\": 3}"),
     ("grants", "write\nread:/etc/**\nwrite:src/**\nrun:cargo test **\nread:.env\nwrite:*.md\n"),
     ("args_file", "--model 'openai/gpt' # a comment\n--header 'a: b'\n--rpm 60\n-s \"two\nlines\" --retries=3\n"),
+    ("session", include_str!("../fixtures/session.jsonl")),
     ("sanitiser", "\u{1b}]52;c;AAAA\u{7}\u{202e}x\u{9b}2J\r\n\ttext \u{e0041}\u{1b}[31mred\u{1b}[0m\u{feff}"),
 ];
 

@@ -5,10 +5,13 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use flux::base::text;
-use flux::chat::{Arguments, ToolCall};
+use flux::chat::{Arguments, ToolCall, UserMessage};
 use flux::cli::config::{self, Place};
 use flux::tools::{Policy, Toolbox, Workspace, reading_tools};
-use flux::wire::{self, Announced, End, Ended, Flow, Params, Quirks, ReplyHead, ReplyReader, RequestHead, ToolChoice};
+use flux::transcript::{Past, Reader};
+use flux::wire::{
+    self, Announced, End, Ended, Flow, Params, Quirks, ReplyHead, ReplyReader, RequestBody, RequestHead, ToolChoice,
+};
 
 /// A name and the function of it.
 pub type Target = (&'static str, fn(&[u8]));
@@ -24,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     ("grants", grants),
     ("args_file", args_file),
     ("sanitiser", sanitiser),
+    ("session", session),
 ];
 
 /// The events themselves: wherever the bytes are cut, the same comes out.
@@ -64,21 +68,40 @@ fn decode(wire: &str, data: &[u8]) {
     }
 }
 
-fn read(wire: &str, kind: &str, data: &[u8], size: usize) -> Ended {
-    let wire = wire::named(wire).expect("a wire");
-    let quirks: Quirks = wire::providers::CUSTOM.quirks;
-    let params = Params::default();
-    let head = RequestHead {
+/// The file of a session: whatever stands in it, what is sent after it is one JSON object that ends with the new
+/// message.
+pub fn session(data: &[u8]) {
+    for wire in wire::WIRES {
+        let lines = Reader::new(data).filter_map(Result::ok).collect();
+        let (quirks, params) = (wire::providers::CUSTOM.quirks, Params::default());
+        let head = head(&quirks, &params);
+        let conversation = Past::of_lines(lines).continued(UserMessage::text("go on, please"), &head, true);
+        let mut body = RequestBody::default();
+        let sent = String::from_utf8(body.update(*wire, &head, &conversation).to_vec()).expect("UTF-8");
+        let request: serde_json::Value = serde_json::from_str(&sent).expect("a request is JSON");
+        assert!(request.is_object() && sent.matches("go on, please").count() == 1, "{sent}");
+    }
+}
+
+fn head<'a>(quirks: &'a Quirks, params: &'a Params) -> RequestHead<'a> {
+    RequestHead {
         format: None,
         provider: "p",
         model: "m",
         system: "",
         tools: &[],
         max_tokens: Some(1000),
-        params: &params,
-        quirks: &quirks,
+        params,
+        quirks,
         tool_choice: ToolChoice::Auto,
-    };
+    }
+}
+
+fn read(wire: &str, kind: &str, data: &[u8], size: usize) -> Ended {
+    let wire = wire::named(wire).expect("a wire");
+    let quirks: Quirks = wire::providers::CUSTOM.quirks;
+    let params = Params::default();
+    let head = head(&quirks, &params);
     let headers = vec![("content-type".to_owned(), kind.to_owned())];
     let mut reader = ReplyReader::new(wire.decoder(&head), ReplyHead { status: 200, headers });
     for piece in data.chunks(size) {
