@@ -46,7 +46,7 @@ complete -c flux -n "__fish_flux_using_subcommand ask" -l transcript -d 'Append 
 complete -c flux -n "__fish_flux_using_subcommand ask" -l color -d 'Colour on stderr [default: auto]' -r -f -a "auto\t'At a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c flux -n "__fish_flux_using_subcommand ask" -l schema -d 'Print one JSON value in one line, valid against a JSON Schema: a FILE (with a \'.\' or \'/\' in its name), the schema itself, or FIELDS: \'service, severity, n int\' is an object, in […] a list of them, \'{}\' is any JSON' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l schema -d 'Print one JSON value in one line, valid against a JSON Schema: a FILE (with a \'.\' or \'/\' in its name), the schema itself, or fields: \'service, n int\' is an object, in […] a list of them (types: string, int, number, bool); \'{}\' is any JSON' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l choice -d 'Print one of these words: bug,feature,question' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l prepend-to -d 'As --output, but above what FILE holds already' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -s m -l model -d 'PROVIDER/MODEL, MODEL, PROVIDER, or \'local\' (\'flux models\' lists them)' -r

@@ -42,7 +42,7 @@ use crate::wire::{OutputFormat, Structured, ToolChoice};
 pub fn run(matches: &ArgMatches, words: &[OsString], terminals: Terminals) -> Exit {
     let settings = match Settings::resolve(matches, words, terminals) {
         Ok(settings) => settings,
-        Err(failure) => return fail_open::unsettled(matches, &failure),
+        Err(failure) => return fail_open::unsettled(matches, &failure, terminals),
     };
     if settings.output.disabled {
         return fail_open::disabled(&settings.output);

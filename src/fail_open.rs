@@ -4,18 +4,27 @@ use clap::{ArgMatches, FromArgMatches as _};
 
 use crate::base::exit::Exit;
 use crate::base::failure::Failure;
-use crate::cli::args::Ask;
+use crate::base::tty::Terminals;
+use crate::cli::args::{Ask, Format};
 use crate::cli::forms;
 use crate::cli::settings::{OutputSettings, Verbosity};
-use crate::report::Messages;
+use crate::report::{self, Messages};
+use crate::standing::Standing;
+use crate::transcript::Recorder;
 
-/// Ends a run whose flags could not be settled. Of them only those that were typed are known.
+/// Ends a run whose flags could not be settled. Of them only those that were typed are known. A result object is
+/// owed all the same, but not for wrong usage.
 #[must_use]
-pub fn unsettled(matches: &ArgMatches, failure: &Failure) -> Exit {
+pub fn unsettled(matches: &ArgMatches, failure: &Failure, terminals: Terminals) -> Exit {
     let typed = Ask::from_arg_matches(matches).unwrap_or_default();
     if forms::is_disabled(&typed) && failure.exit != Exit::Usage {
         say(typed.output.quiet);
         return Exit::Ok;
+    }
+    if failure.exit != Exit::Usage && (typed.output.json || typed.output.format == Some(Format::Json)) {
+        let result = Standing::default().result(None, Some(failure));
+        // A stdout that cannot be written changes nothing: this run has failed already.
+        let _ = report::Answer::new(terminals.stdout).json(&Recorder::new(Vec::new()).result_line(&result));
     }
     let fail_open = forms::fails_open(&typed);
     Messages { fail_open, ..Messages::default() }.error(failure);

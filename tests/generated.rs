@@ -53,11 +53,18 @@ fn generated_man_pages_are_those_of_the_command_line() {
     main.extend(provider_matrix());
     main.extend(exit_status());
     main.extend(environment());
-    check("man/flux.1", &main);
+    main.extend(see_also("flux-ask(1), flux-transcript(1), flux-recipes(7), flux-debugging(7)"));
+    // The other commands have no page of their own.
+    let mut main = String::from_utf8(main).expect("text");
+    for name in ["models", "completions", "help"] {
+        main = main.replace(&format!("flux\\-{name}(1)"), &format!("flux {name}"));
+    }
+    check("man/flux.1", main.as_bytes());
     let ask = command.find_subcommand("ask").expect("ask").clone().name("flux-ask").bin_name("flux ask");
     let mut content = page(&ask, "flux-ask");
     content.extend(exit_status());
     content.extend(environment());
+    content.extend(see_also("flux(1), flux-transcript(1), flux-recipes(7), flux-debugging(7)"));
     check("man/flux-ask.1", &content);
     let transcript = command.find_subcommand("transcript").expect("transcript").clone();
     let mut content = page(&transcript.clone().name("flux-transcript").bin_name("flux transcript"), "flux-transcript");
@@ -69,6 +76,7 @@ fn generated_man_pages_are_those_of_the_command_line() {
         content.extend(subcommand(part));
     }
     content.extend(exit_status());
+    content.extend(see_also("flux(1), flux-ask(1), flux-debugging(7)"));
     check("man/flux-transcript.1", &content);
 }
 
@@ -167,6 +175,15 @@ fn environment() -> Vec<u8> {
         roff.text([bold(name)]);
         roff.text([roman(text)]);
     }
+    let mut out = Vec::new();
+    roff.to_writer(&mut out).expect("rendered");
+    out
+}
+
+fn see_also(pages: &str) -> Vec<u8> {
+    let mut roff = Roff::new();
+    roff.control("SH", ["SEE ALSO"]);
+    roff.text([roman(pages)]);
     let mut out = Vec::new();
     roff.to_writer(&mut out).expect("rendered");
     out

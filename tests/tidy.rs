@@ -24,7 +24,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("review", 6),
     ("context", 6),
     ("prompt", 6),
-    ("fail_open", 6),
+    ("fail_open", 7),
     ("help", 7),
     ("dry_run", 8),
     ("ask", 9),

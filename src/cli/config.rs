@@ -9,6 +9,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, CommandFactory as _, FromArgMatches as _};
 
 use super::args::{Ask, Cli, SandboxArg};
+use super::forms;
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
@@ -84,7 +85,9 @@ pub fn layered(typed_ask: Ask, typed: &[OsString]) -> Result<Ask> {
     words.extend(typed.iter().cloned());
     // Each layer was parsed by itself; together they can only clash in ways that one command line can.
     let matches = parse(words).map_err(|e| Failure::new(Exit::Usage, first_line(&e)))?;
-    Ask::from_arg_matches(&matches).map_err(|e| Failure::new(Exit::Usage, first_line(&e)))
+    let mut ask = Ask::from_arg_matches(&matches).map_err(|e| Failure::new(Exit::Usage, first_line(&e)))?;
+    forms::give_way(&mut ask, &typed_ask);
+    Ok(ask)
 }
 
 /// Parses the arguments of `flux ask`.

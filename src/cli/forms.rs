@@ -25,7 +25,8 @@ pub struct FormArgs {
     #[arg(long, hide = true, overrides_with = "extract")]
     pub no_extract: bool,
     /// Print one JSON value in one line, valid against a JSON Schema: a FILE (with a '.' or '/' in its name), the schema
-    /// itself, or FIELDS: 'service, severity, n int' is an object, in […] a list of them, '{}' is any JSON
+    /// itself, or fields: 'service, n int' is an object, in […] a list of them (types: string, int, number, bool);
+    /// '{}' is any JSON
     #[arg(long, value_name = "SCHEMA")]
     pub schema: Option<String>,
     /// Answer yes or no: exit 0 or 1, anything else is above 1; the reason goes to stdout, with -q nowhere
@@ -124,6 +125,27 @@ impl FormArgs {
         }
         Ok(())
     }
+}
+
+/// Has the flags of lower layers give way to what does not go together with them, as a flag does to its own opposite.
+/// `ask` are those of all layers.
+pub(super) fn give_way(ask: &mut Ask, typed: &Ask) {
+    if !typed.forms.given().is_empty() {
+        ask.forms.extract &= typed.forms.extract;
+        ask.forms.check &= typed.forms.check;
+        ask.forms.schema.clone_from(&typed.forms.schema);
+        ask.forms.choice.clone_from(&typed.forms.choice);
+    }
+    if typed.output.output.is_some() || typed.forms.prepend_to.is_some() {
+        ask.output.output.clone_from(&typed.output.output);
+        ask.forms.prepend_to.clone_from(&typed.forms.prepend_to);
+    }
+    let formed = !ask.forms.given().is_empty();
+    let output = &mut ask.output;
+    let text = !output.json && !output.jsonl && matches!(output.format, None | Some(Format::Text));
+    output.stream &= typed.output.stream || (ask.forms.is_plain() && output.output.is_none() && text);
+    output.partial &= typed.output.partial || !formed;
+    ask.forms.fail_open &= typed.forms.fail_open || !ask.forms.check;
 }
 
 /// The file that the answer goes to.

@@ -22,7 +22,8 @@ fn object(text: &str) -> Result<Value, String> {
     for field in text.split(',') {
         let mut words = field.split_whitespace();
         let name = words.next().ok_or("a name is missing between the commas")?;
-        if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
+        let rest = name.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+        if rest == name || !rest.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-')) {
             return Err(format!("'{name}' is no name of a field"));
         }
         let kind = match words.next() {
@@ -65,6 +66,8 @@ mod tests {
             ("a int c", "'c'"),
             ("a,a", "twice"),
             ("a!", "'a!'"),
+            ("-", "'-'"),
+            ("a,-b", "'-b'"),
             ("[a", "bracket"),
         ] {
             assert!(fields(text).unwrap_err().contains(named), "{text}");

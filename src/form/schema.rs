@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use boon::{Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
 use super::Answer;
@@ -46,10 +46,7 @@ impl Schema {
         let mut compiler = Compiler::new();
         compiler.use_loader(Box::new(Nothing));
         let mut schemas = Schemas::new();
-        let fail = |error: boon::CompileError| {
-            let text = format!("{error:#}");
-            format!("not a JSON Schema: {}", text.split_whitespace().collect::<Vec<_>>().join(" "))
-        };
+        let fail = |error| format!("not a JSON Schema: {}", what_is_wrong(&error));
         compiler.add_resource(PLACE, source.clone()).map_err(fail)?;
         let index = compiler.compile(PLACE, &mut schemas).map_err(fail)?;
         Ok(Self { source, compiled: schemas, index })
@@ -125,6 +122,22 @@ impl Schema {
     }
 }
 
+/// Why a schema is none, without the address that it has here.
+fn what_is_wrong(error: &CompileError) -> String {
+    let text = match error {
+        CompileError::ValidationError { src, .. } => {
+            let mut faults = Vec::new();
+            leaves(src, &mut faults);
+            faults.truncate(MOST_FAULTS);
+            faults.into_iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; ")
+        }
+        CompileError::LoadUrlError { src, .. } => src.to_string(),
+        other => other.to_string(),
+    };
+    let text = text.replace(PLACE, "");
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// The faults themselves, without the path through the schema that led to them.
 fn leaves(error: &ValidationError<'_, '_>, faults: &mut Vec<(String, String)>) {
     if error.causes.is_empty() {
@@ -163,7 +176,8 @@ mod tests {
         for url in ["file:///etc/hostname", "https://example.com/s.json", "other.json"] {
             assert!(Schema::new(json!({"$ref": url})).is_err(), "{url}");
         }
-        assert!(Schema::new(json!({"type": "nonsense"})).is_err());
+        let fault = Schema::new(json!({"properties": {"a": {"type": "nonsense"}}})).unwrap_err();
+        assert!(fault.contains("/properties/a/type") && !fault.contains("://"), "{fault}");
         assert!(Schema::new(json!({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}})).is_ok());
     }
 

@@ -174,3 +174,31 @@ fn without_a_config_directory_nothing_is_missing() {
     });
     assert_eq!(sent.json["seed"], 3);
 }
+
+#[test]
+fn flags_of_lower_layers_give_way_to_what_they_do_not_go_together_with() {
+    let answers = |answer: &str| Server::script(Api::Chat, [Api::Chat.text(answer)]);
+    let config = "--stream\n--partial\n";
+    for (args, out) in [
+        (&["--check", "p"][..], "fine\n"),
+        (&["-x", "p"], "code\n"),
+        (&["-o", "file", "p"], ""),
+        (&["--prepend-to", "file", "p"], ""),
+    ] {
+        let server =
+            answers(if out == "fine\n" { "{\"verdict\": \"yes\", \"reason\": \"fine\"}" } else { "```\ncode\n```" });
+        let _ = Flux::to(&server).config(config).args(args.iter().copied()).run().code(0).stdout(out);
+    }
+    let server = answers("{\"a\": 1}");
+    let run = Flux::to(&server).config(config).args(["--json", "p"]).run().code(0);
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&run.stdout).expect("one object")["exit_code"], 0);
+    // One form replaces another, one target another.
+    let server = answers("{\"a\": 1}");
+    let flux = Flux::to(&server).profile("hook", "-x\n-o there\n--fail-open\n");
+    let run = flux.args(["-p", "hook", "--schema", "a int", "--prepend-to", "here", "p"]).run().code(0);
+    assert_eq!(run.file("here"), b"{\"a\":1}\n");
+    // What was typed is never dropped.
+    let server = Server::of(Api::Chat).script([]);
+    let flux = Flux::to(&server).profile("form", "-x\n");
+    let _ = flux.args(["-p", "form", "--stream", "p"]).run().failure(2, 1);
+}

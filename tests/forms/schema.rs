@@ -41,6 +41,15 @@ fn what_is_no_schema_is_refused_before_a_request() {
 }
 
 #[test]
+fn a_schema_that_cannot_be_used_is_told_in_the_result_object_too() {
+    let server = Server::of(Api::Chat).script([]);
+    let flux = Flux::to(&server).file("bad.json", "{\"type\": 1}");
+    let run = flux.args(["--json", "--schema", "./bad.json", "p"]).run().code(65);
+    let object: Value = serde_json::from_str(&run.out()).expect("the result object");
+    assert_eq!((&object["exit_code"], &object["status"]), (&65.into(), &"error".into()));
+}
+
+#[test]
 fn the_model_is_told_the_errors_at_most_twice() {
     for_each_wire(|api| {
         let replies = [api.text("{\"service\":1,\"n\":3}"), api.text("no JSON"), api.text(VALID)];
