@@ -83,8 +83,15 @@ impl Conversation {
         }
     }
 
-    /// Appends the message that a run is for.
+    /// Appends the message that a run is for. What flux itself had said last in an earlier run, and nobody answered,
+    /// is not said again.
     pub fn push_task(&mut self, message: UserMessage) {
+        if self.entries.len() > self.task + 1 {
+            match self.entries.last_mut() {
+                Some(Entry::Step { note, .. }) => *note = None,
+                _ => drop(self.entries.pop()),
+            }
+        }
         self.push_user(message);
         self.task = self.entries.len().saturating_sub(1);
     }

@@ -170,7 +170,7 @@ pub fn is_disabled(ask: &Ask) -> bool {
 fn read_schema(given: &str) -> Result<Schema> {
     let text = given.trim();
     let wrong = |why: String| usage(format!("--schema: {why}"));
-    if text.starts_with('{') || text == "true" {
+    if text.starts_with('{') || matches!(text, "true" | "false") {
         let source = serde_json::from_str(text).map_err(|error| wrong(format!("not JSON: {error}")))?;
         return Schema::new(source).map_err(wrong);
     }
@@ -186,6 +186,7 @@ fn read_schema(given: &str) -> Result<Schema> {
 fn schema_file(path: &str) -> Result<Schema> {
     let bytes = files::read(Path::new(path), LONGEST).map_err(|failure| failure.context("--schema"))?;
     let wrong = |why: String| Failure::new(Exit::Data, format!("--schema {path}: {why}"));
-    let source = serde_json::from_slice(&bytes).map_err(|error| wrong(format!("not JSON: {error}")))?;
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    let source = serde_json::from_slice(bytes).map_err(|error| wrong(format!("not JSON: {error}")))?;
     Schema::new(source).map_err(wrong)
 }

@@ -31,6 +31,9 @@ impl Choices {
     /// The word that the text is. Quotes, emphasis and a full stop around it are no part of the answer; any further
     /// word is too much.
     pub(super) fn read(&self, text: &str) -> Result<String, String> {
+        if let Some(word) = self.0.iter().find(|word| *word == text.trim()) {
+            return Ok(word.clone());
+        }
         let said = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '*');
         let bare = text.trim_matches(said);
         let bare =
@@ -56,6 +59,10 @@ mod tests {
             ("C.", "C."),
         ] {
             assert_eq!(choices.read(text).as_deref(), Ok(wanted), "{text}");
+        }
+        let marked = Choices::parse("**a**,a,*").unwrap();
+        for (text, wanted) in [("**a**\n", "**a**"), ("a", "a"), ("*", "*"), ("'a'", "a")] {
+            assert_eq!(marked.read(text).as_deref(), Ok(wanted), "{text}");
         }
         for text in ["", "a bug", "bug or feature request", "bug\nbug", "debug", "bυg", "bug, C."] {
             assert!(choices.read(text).is_err(), "{text:?}");

@@ -131,6 +131,9 @@ fn what_is_wrong(error: &CompileError) -> String {
             faults.truncate(MOST_FAULTS);
             faults.into_iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join("; ")
         }
+        CompileError::InvalidRegex { regex, .. } => {
+            format!("the pattern '{regex}' cannot be checked: look-around and back-references are not known here")
+        }
         CompileError::LoadUrlError { src, .. } => src.to_string(),
         other => other.to_string(),
     };

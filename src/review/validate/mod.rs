@@ -83,13 +83,15 @@ fn one(line: LineText<'_>, validator: &Schema, rules: &mut Rules, problems: &mut
     for (at, why) in validator.faults(&value) {
         let at = if at.is_empty() { String::new() } else { format!("{at}: ") };
         // The value may be long, and is nothing to print.
-        problems.add(line.number, &format!("{at}{}", text::prefix(&why, LONGEST_WHY)))?;
+        let why = if why == "not failed" { "must not be there" } else { text::prefix(&why, LONGEST_WHY) };
+        problems.add(line.number, &format!("{at}{why}"))?;
     }
-    drop(value);
     match line.parse() {
-        Ok(line) => rules.line(&line, problems),
+        Ok(line) => return rules.line(&line, problems),
         // The schema has said what is wrong.
-        Err(_) if problems.count > before => Ok(()),
-        Err(fault) => problems.add(fault.line, &fault.to_string()),
+        Err(_) if problems.count > before => {}
+        Err(fault) => problems.add(fault.line, &fault.to_string())?,
     }
+    rules.unreadable(&value, line.number);
+    Ok(())
 }

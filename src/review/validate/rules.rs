@@ -3,6 +3,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
+use serde_json::Value;
+
 use super::Problems;
 use crate::base::failure::Result;
 use crate::transcript::entry::{Assistant, ToolResultEntry};
@@ -53,6 +55,19 @@ impl Rules {
             self.ended.insert(run.clone());
         }
         Ok(())
+    }
+
+    /// Takes a line that is none, whose faults have been told: what follows is not held against what it lacks.
+    pub(super) fn unreadable(&mut self, line: &Value, number: u64) {
+        let Some(run) = line["run"].as_str() else { return };
+        if line["type"] == "result" {
+            self.open.retain(|open| open.id != run);
+            self.ended.insert(run.to_owned());
+        } else if let Some(open) = self.open.iter_mut().find(|open| open.id == run) {
+            open.last_line = number;
+            open.seq = line["seq"].as_u64().or(open.seq.map(|seq| seq + 1));
+            open.last_id = line["id"].as_str().map(str::to_owned).or(open.last_id.take());
+        }
     }
 
     /// Takes the end of the file.
