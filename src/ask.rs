@@ -205,14 +205,15 @@ impl Run {
         for note in notes {
             self.sinks.messages.note(note);
         }
+        // Also a run that fails from here on says so in them.
+        self.sinks.recorder.open(targets);
         let file = output.file.as_deref().map(|name| AnswerFile::prepare(name, root)).transpose()?;
         if let Some(path) = file.as_ref().and_then(AnswerFile::replaces)
-            && targets.iter().any(|target| target.is_at(path))
+            && self.sinks.recorder.writes_to(path)
         {
             let message = format!("{}: the answer would replace the transcript of this run", path.display());
             return Err(Failure::new(Exit::Usage, message));
         }
-        self.sinks.recorder.open(targets);
         self.file = if output.prepend { file.map(AnswerFile::prepending).transpose()? } else { file };
         Ok(())
     }

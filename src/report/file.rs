@@ -1,10 +1,12 @@
 //! The answer in a file: written beside it and renamed on success, so that a failure leaves the old file whole.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use crate::base::clock;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::place::{Place, directory};
@@ -16,9 +18,13 @@ pub struct AnswerFile {
     /// As the user named it.
     name: PathBuf,
     sink: Sink,
-    /// What the file holds stays, below the answer.
-    prepends: bool,
+    /// What the file holds stays, below the answer. Runs that do this in one directory do it one after another: its
+    /// lock outlives the file, which is replaced.
+    prepends: Option<File>,
 }
+
+/// How long a run waits for others that write to the same directory.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 enum Sink {
@@ -44,12 +50,13 @@ impl AnswerFile {
             Place::Stream => Sink::Open(open(name).or_fail(Exit::CannotCreate, fail)?),
             Place::Descriptor(number) => Sink::Open(stdio::duplicate(number).or_fail(Exit::CannotCreate, fail)?),
             Place::File(path) => {
+                is_writable(&path).or_fail(Exit::CannotCreate, fail)?;
                 // Permissions do not tell all: a file is made there and removed.
                 temporary(&path).map_err(plain).or_fail(Exit::CannotCreate, fail)?;
                 Sink::File(path)
             }
         };
-        Ok(Self { name: name.to_owned(), sink, prepends: false })
+        Ok(Self { name: name.to_owned(), sink, prepends: None })
     }
 
     /// Keeps what the file holds below the answer.
@@ -61,8 +68,8 @@ impl AnswerFile {
         let Sink::File(path) = &self.sink else {
             return Err(Failure::new(Exit::CannotCreate, format!("{name}: --prepend-to takes a regular file")));
         };
-        content(path).or_fail(Exit::CannotCreate, || name)?;
-        self.prepends = true;
+        let lock = content(path).and_then(|_| File::open(directory(path)));
+        self.prepends = Some(lock.or_fail(Exit::CannotCreate, || name)?);
         Ok(self)
     }
 
@@ -87,13 +94,11 @@ impl AnswerFile {
     /// # Errors
     /// It cannot be written; the old file is as it was.
     pub fn write(&self, text: &str) -> Result<()> {
-        let result = match &self.sink {
-            Sink::File(path) if self.prepends => {
-                content(path).and_then(|old| replace(path, &[text.as_bytes(), &old].concat()).map_err(plain))
-            }
-            Sink::File(path) => replace(path, text.as_bytes()).map_err(plain),
-            Sink::Open(file) => stdio::write_all(file, text.as_bytes()),
-            Sink::Fifo => open(&self.name).and_then(|file| stdio::write_all(file, text.as_bytes())),
+        let result = match (&self.sink, &self.prepends) {
+            (Sink::File(path), Some(directory)) => prepend(path, text, directory),
+            (Sink::File(path), None) => replace(path, text.as_bytes()).map_err(plain),
+            (Sink::Open(file), _) => stdio::write_all(file, text.as_bytes()),
+            (Sink::Fifo, _) => open(&self.name).and_then(|file| stdio::write_all(file, text.as_bytes())),
         };
         result.or_fail(Exit::Io, || self.name.display().to_string())
     }
@@ -111,6 +116,29 @@ fn open(name: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).open(name)
 }
 
+/// Fails for an existing file that is closed to this user: replacing it would go around that.
+fn is_writable(path: &Path) -> io::Result<()> {
+    match open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened.map(drop),
+    }
+}
+
+/// Puts a text above what the file holds, while no other run does that in the same directory.
+fn prepend(path: &Path, text: &str, directory: &File) -> io::Result<()> {
+    let start = clock::now();
+    // Where there are no locks there is nothing to wait for.
+    while let Err(TryLockError::WouldBlock) = directory.try_lock() {
+        if start.elapsed() >= PATIENCE {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "its directory is locked by another program"));
+        }
+        clock::pause(Duration::from_millis(5));
+    }
+    let outcome = content(path).and_then(|old| replace(path, &[text.as_bytes(), &old].concat()).map_err(plain));
+    let _ = directory.unlock();
+    outcome
+}
+
 /// The reason without the name of the temporary file, which says nothing to the user.
 fn plain(error: io::Error) -> io::Error {
     match error.get_ref().and_then(|inner| inner.source()) {
@@ -126,11 +154,13 @@ fn temporary(path: &Path) -> io::Result<tempfile::NamedTempFile> {
 }
 
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let permissions = fs::metadata(path).map(|m| m.permissions()).ok();
+    let old = fs::metadata(path).ok();
     let mut file = temporary(path)?;
     file.write_all(bytes)?;
-    if let Some(permissions) = permissions {
-        file.as_file().set_permissions(permissions)?;
+    if let Some(old) = old {
+        // Only root can give a file back to its owner. Set-id bits were for what the file held.
+        let _ = fchown(file.as_file(), Some(old.uid()), Some(old.gid()));
+        file.as_file().set_permissions(fs::Permissions::from_mode(old.mode() & 0o777))?;
     }
     file.as_file().sync_all()?;
     file.persist(path)?;

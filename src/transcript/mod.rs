@@ -9,6 +9,7 @@ mod past;
 mod read;
 mod target;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -85,6 +86,12 @@ impl Recorder {
     /// Writes to these targets from now on.
     pub fn open(&self, targets: Vec<Target>) {
         self.lines().targets = targets;
+    }
+
+    /// Whether this file is one of its targets.
+    #[must_use]
+    pub fn writes_to(&self, path: &Path) -> bool {
+        self.lines().targets.iter().any(|target| target.is_at(path))
     }
 
     /// Secrets that no line may hold.

@@ -1,9 +1,10 @@
 //! `-o FILE`: atomic, only on success, never replacing what is no plain file.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use super::{answering, untouched};
+use crate::support::user::User;
 use crate::support::wait::in_time;
 use crate::support::{Api, Flux, Server};
 
@@ -45,6 +46,59 @@ fn mode_is_kept_and_a_new_file_obeys_the_umask() {
     let _ = flux.run().code(0);
     let mode = fs::metadata(flux.here("fresh")).expect("a file").mode() & 0o777;
     assert!(mode == 0o644 || mode == 0o664 || mode == 0o600 || mode == 0o640, "{mode:o}");
+}
+
+#[test]
+fn the_owner_is_kept_and_set_id_bits_are_not() {
+    let (_server, flux) = answering("new");
+    let flux = flux.file("out", "old").args(["-o", "out", "p"]);
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        chown(flux.here("out"), Some(1234), Some(1235)).expect("chown");
+    }
+    fs::set_permissions(flux.here("out"), fs::Permissions::from_mode(0o6755)).expect("chmod");
+    let _ = flux.run().code(0);
+    let now = fs::metadata(flux.here("out")).expect("a file");
+    assert_eq!(now.mode() & 0o7777, 0o755);
+    assert!(!is_root || (now.uid(), now.gid()) == (1234, 1235), "{now:?}");
+}
+
+#[test]
+fn a_file_that_its_user_may_not_write_is_not_replaced() {
+    let (_server, flux) = untouched();
+    let flux = flux.file("out", "old").args(["-o", "out", "p"]);
+    fs::set_permissions(flux.here("out"), fs::Permissions::from_mode(0o444)).expect("chmod");
+    if let Some(user) = User::all().iter().find(|user| **user == User::Nobody || !User::all().contains(&User::Nobody)) {
+        let run = flux.user(*user).run().failure(73, 1).stderr_has("out: Permission denied");
+        assert_eq!(run.file("out"), b"old");
+    }
+}
+
+#[test]
+fn answers_that_are_put_on_top_at_the_same_time_are_all_kept() {
+    let server = Server::of(Api::Chat).answer({
+        let mut count = 0;
+        move |_| {
+            count += 1;
+            Api::Chat.text(&format!("answer {count}"))
+        }
+    });
+    let flux = Flux::to(&server).file("changes", "old\n").args(["--prepend-to", "changes", "p"]);
+    let others = "for n in 1 2 3 4 5 6 7 8 9 10 11; do \"$0\" \"$@\" & done; wait";
+    let flux = flux.after(others);
+    let _ = flux.run().code(0);
+    let text = fs::read_to_string(flux.here("changes")).expect("the file");
+    assert!(text.ends_with("old\n"));
+    for n in 1..=12 {
+        assert_eq!(text.matches(&format!("answer {n}\n")).count(), 1, "{text}");
+    }
+}
+
+#[test]
+fn a_run_that_cannot_write_its_answer_says_so_in_its_transcript() {
+    let (_server, flux) = untouched();
+    let run = flux.args(["-o", "no/such", "p"]).transcript().run().failure(73, 1);
+    assert_eq!(run.transcript().result()["exit_code"], 73);
 }
 
 #[test]
