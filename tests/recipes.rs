@@ -177,6 +177,31 @@ fn a_gate_lets_through_only_what_the_model_calls_free_of_secrets() {
 }
 
 #[test]
+fn a_gate_looks_at_new_branches_tags_forced_pushes_and_merges_too() {
+    let place = Place::new(Api::Chat);
+    place.remote();
+    place.hook("pre-push", &recipe("A gate"));
+    place.ok("git push -q origin main");
+    let refused = |push: &str, what: &str| assert!(!place.sh(push).status.success(), "{what}");
+    // The tip of the remote is not here: somebody else has pushed meanwhile.
+    place.ok("git clone -q ../remote ../other && cd ../other && echo b > b && git add b && git commit -qm b && git push -q");
+    place.ok("echo 'password = hunter2' > s && git add s && git commit -qm secret");
+    refused("git push -q --force origin main", "a forced push went unseen");
+    refused("git push -q origin main:new", "a new branch went unseen");
+    place.ok("git tag v1");
+    refused("git push -q origin v1", "a tag went unseen");
+    // What only the merge adds.
+    place.ok("git reset -q --hard HEAD~1 && git checkout -q -b side && echo c > c && git add c && git commit -qm c");
+    place.ok("git checkout -q main && echo d > d && git add d && git commit -qm d && git merge -q --no-commit side");
+    place.ok("echo 'password = hunter2' > s && git add s && git commit -qm merge");
+    refused("git push -q --force origin main", "what a merge adds went unseen");
+    // What is there already is not looked at again, and nothing is asked for a deleted branch.
+    let asked = place.server.requests().len();
+    place.ok("git push -q origin origin/main:refs/heads/same && git push -q origin :same");
+    assert_eq!(place.server.requests().len(), asked);
+}
+
+#[test]
 fn the_recipes_for_pipes_print_what_they_promise() {
     for_each_wire(|api| {
         let place = Place::new(api);
