@@ -184,7 +184,9 @@ fn a_gate_looks_at_new_branches_tags_forced_pushes_and_merges_too() {
     place.ok("git push -q origin main");
     let refused = |push: &str, what: &str| assert!(!place.sh(push).status.success(), "{what}");
     // The tip of the remote is not here: somebody else has pushed meanwhile.
-    place.ok("git clone -q ../remote ../other && cd ../other && echo b > b && git add b && git commit -qm b && git push -q");
+    place.ok(
+        "git clone -q ../remote ../other && cd ../other && echo b > b && git add b && git commit -qm b && git push -q",
+    );
     place.ok("echo 'password = hunter2' > s && git add s && git commit -qm secret");
     refused("git push -q --force origin main", "a forced push went unseen");
     refused("git push -q origin main:new", "a new branch went unseen");

@@ -17,6 +17,8 @@ struct Fence {
     mark: u8,
     length: usize,
     indent: usize,
+    /// Where the content of the list item begins that it stands in.
+    from: usize,
 }
 
 /// The first code block.
@@ -29,6 +31,7 @@ pub(super) fn first(text: &str) -> Result<String, String> {
 pub(super) fn blocks(text: &str) -> Blocks {
     let mut found = Blocks::default();
     let mut open: Option<(Fence, String)> = None;
+    let mut items = Items::default();
     for line in text.split_inclusive('\n') {
         match open.take() {
             Some((fence, content)) if fence.is_closed_by(line) => found.blocks.push(content),
@@ -37,7 +40,7 @@ pub(super) fn blocks(text: &str) -> Blocks {
                 content.push_str(&line[blanks..]);
                 open = Some((fence, content));
             }
-            None => match Fence::open(line) {
+            None => match Fence::open(line, items.enter(line)) {
                 Some(fence) => open = Some((fence, String::new())),
                 None => found.beside |= !line.trim().is_empty(),
             },
@@ -47,20 +50,59 @@ pub(super) fn blocks(text: &str) -> Blocks {
     found
 }
 
+/// The list items that a line stands in, by the columns at which their contents begin.
+#[derive(Debug, Default)]
+struct Items(Vec<usize>);
+
+impl Items {
+    /// Takes a line outside of a block. Returns where its content begins: behind the marks of the items it opens.
+    fn enter(&mut self, line: &str) -> usize {
+        let blanks = |from: usize| line[from..].bytes().take_while(|byte| *byte == b' ').count();
+        if line.trim().is_empty() {
+            return 0;
+        }
+        let mut at = blanks(0);
+        self.0.retain(|column| *column <= at);
+        while let Some(mark) = item_mark(&line[at..]).filter(|_| at < self.innermost() + 4) {
+            let space = blanks(at + mark);
+            // Further blanks would be code of the item.
+            at += mark + if space > 4 { 1 } else { space };
+            self.0.push(at);
+        }
+        at.min(self.innermost())
+    }
+
+    fn innermost(&self) -> usize {
+        self.0.last().copied().unwrap_or(0)
+    }
+}
+
+/// The length of the mark that a list item begins with, if it is followed by a blank: `-`, `*`, `+`, `1.` or `1)`.
+fn item_mark(text: &str) -> Option<usize> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let mark = match text.as_bytes().get(digits)? {
+        b'-' | b'*' | b'+' if digits == 0 => 1,
+        b'.' | b')' if (1..=9).contains(&digits) => digits + 1,
+        _ => return None,
+    };
+    text[mark..].starts_with(' ').then_some(mark)
+}
+
 impl Fence {
-    fn open(line: &str) -> Option<Self> {
-        let rest = line.trim_start_matches(' ');
+    /// The fence that a line opens whose content begins at column `from`.
+    fn open(line: &str, from: usize) -> Option<Self> {
+        let rest = line[from..].trim_start_matches(' ');
         let indent = line.len() - rest.len();
         let mark = *rest.as_bytes().first().filter(|byte| matches!(byte, b'`' | b'~'))?;
         let length = rest.bytes().take_while(|byte| *byte == mark).count();
         let is_code_span = mark == b'`' && rest[length..].contains('`');
-        (indent < 4 && length >= 3 && !is_code_span).then_some(Self { mark, length, indent })
+        (indent < from + 4 && length >= 3 && !is_code_span).then_some(Self { mark, length, indent, from })
     }
 
     fn is_closed_by(&self, line: &str) -> bool {
         let rest = line.trim_start_matches(' ');
         let length = rest.bytes().take_while(|byte| *byte == self.mark).count();
-        line.len() - rest.len() < 4 && length >= self.length && rest[length..].trim().is_empty()
+        line.len() - rest.len() < self.from + 4 && length >= self.length && rest[length..].trim().is_empty()
     }
 }
 
@@ -79,6 +121,12 @@ mod tests {
             ("```\r\na\r\n```\r\n", "a\r\n"),
             ("```\na\n``` \n", "a\n"),
             ("```\na\n`````\n", "a\n"),
+            ("10. Run:\n\n    ```sh\n    first\n    ```\n\n11. Then:\n\n```sh\nsecond\n```\n", "first\n"),
+            ("- ```sh\n  a\n    b\n  ```\n", "a\n  b\n"),
+            ("1. One\n   - Two\n\n     ```\n     a\n     ```\n", "a\n"),
+            ("1. - ~~~\n     a\n     ~~~\n", "a\n"),
+            ("- One\n\nText\n\n    ```\n    no\n    ```\n```\na\n```\n", "a\n"),
+            ("**bold** - no\n```\na\n```\n", "a\n"),
         ] {
             assert_eq!(first(text).as_deref(), Ok(wanted), "{text:?}");
         }

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use boon::{CompileError, Compiler, SchemaIndex, Schemas, UrlLoader, ValidationError};
+use boon::{CompileError, Compiler, ErrorKind, SchemaIndex, Schemas, UrlLoader, ValidationError};
 use serde_json::Value;
 
 use super::Answer;
@@ -143,12 +143,37 @@ fn what_is_wrong(error: &CompileError) -> String {
 
 /// The faults themselves, without the path through the schema that led to them.
 fn leaves(error: &ValidationError<'_, '_>, faults: &mut Vec<(String, String)>) {
+    // The validator counts in binary fractions, in which 19.99 is no multiple of 0.01.
+    if let ErrorKind::MultipleOf { got, want } = &error.kind
+        && is_multiple(&got.to_string(), &want.to_string())
+    {
+        return;
+    }
     if error.causes.is_empty() {
         faults.push((error.instance_location.to_string(), error.kind.to_string()));
     }
     for cause in &error.causes {
         leaves(cause, faults);
     }
+}
+
+/// Whether one decimal number is a multiple of another, as far as both fit.
+fn is_multiple(number: &str, of: &str) -> bool {
+    let (Some((a, b)), Some((c, d))) = (decimal(number), decimal(of)) else { return false };
+    let exponent = b.min(d);
+    let scaled = |digits: i128, own: i32| {
+        10_i128.checked_pow(u32::try_from(own - exponent).ok()?).and_then(|scale| digits.checked_mul(scale))
+    };
+    let (Some(number), Some(of)) = (scaled(a, b), scaled(c, d)) else { return false };
+    number.checked_rem(of) == Some(0)
+}
+
+/// A JSON number as an integer and a power of ten.
+fn decimal(text: &str) -> Option<(i128, i32)> {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}").parse().ok()?;
+    Some((digits, exponent.parse::<i32>().ok()?.checked_sub(i32::try_from(fraction.len()).ok()?)?))
 }
 
 #[cfg(test)]
@@ -182,6 +207,17 @@ mod tests {
         let fault = Schema::new(json!({"properties": {"a": {"type": "nonsense"}}})).unwrap_err();
         assert!(fault.contains("/properties/a/type") && !fault.contains("://"), "{fault}");
         assert!(Schema::new(json!({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}})).is_ok());
+    }
+
+    #[test]
+    fn multiples_are_decimal() {
+        let price = |of: f64| Schema::new(json!({"multipleOf": of})).unwrap();
+        for (number, of) in [("19.99", 0.01), ("4.35", 0.01), ("0.3", 0.1), ("-9.95", 0.05), ("1e2", 0.1), ("0", 0.1)] {
+            assert!(price(of).read(number).is_ok(), "{number} {of}");
+        }
+        for (number, of) in [("19.995", 0.01), ("0.35", 0.1), ("1e-9", 0.1), ("7", 2.0)] {
+            assert!(price(of).read(number).is_err(), "{number} {of}");
+        }
     }
 
     #[test]
