@@ -31,14 +31,14 @@ complete -c flux -n "__fish_flux_needs_command" -f -a "transcript" -d 'Show, che
 complete -c flux -n "__fish_flux_needs_command" -f -a "models" -d 'List the models flux knows: window, output limit, price, wire'
 complete -c flux -n "__fish_flux_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c flux -n "__fish_flux_needs_command" -f -a "help" -d 'Print help on flux or on a topic'
-complete -c flux -n "__fish_flux_using_subcommand ask" -s f -l file -d 'A file as context (repeatable; \'-\' is stdin); images and PDF by their content' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -s f -l file -d 'A file as context (repeatable; \'-\' is stdin); images and PDF by their content' -r -F
 complete -c flux -n "__fish_flux_using_subcommand ask" -s s -l system -d 'Text added to flux\'s own short system prompt' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -l system-file -d 'A file added to the system prompt' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -l prompt-file -d 'A file that holds the prompt; words typed follow it' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l system-file -d 'A file added to the system prompt' -r -F
+complete -c flux -n "__fish_flux_using_subcommand ask" -l prompt-file -d 'A file that holds the prompt; words typed follow it' -r -F
 complete -c flux -n "__fish_flux_using_subcommand ask" -s c -l session -d 'Continue the conversation in FILE, or start one there; what is said is appended' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l max-input -d 'The most input to take [default: 64M; 0: no limit]' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l stdin-timeout -d 'Fail if stdin has not ended after this time' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -s o -l output -d 'Write the answer to FILE, atomically and only on success' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -s o -l output -d 'Write the answer to FILE, atomically and only on success' -r -F
 complete -c flux -n "__fish_flux_using_subcommand ask" -l format -d 'The form of stdout' -r -f -a "text\t'The answer'
 json\t'The result object: answer, usage, cost'
 jsonl\t'The transcript, line by line as it happens'"
@@ -48,7 +48,7 @@ always\t'Always'
 never\t'Never'"
 complete -c flux -n "__fish_flux_using_subcommand ask" -l schema -d 'Print one JSON value in one line, valid against a JSON Schema: a FILE (with a \'.\' or \'/\' in its name), the schema itself, or fields: \'service, n int\' is an object, in […] a list of them (types: string, int, number, bool); \'{}\' is any JSON' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l choice -d 'Print one of these words: bug,feature,question' -r
-complete -c flux -n "__fish_flux_using_subcommand ask" -l prepend-to -d 'As --output, but above what FILE holds already' -r
+complete -c flux -n "__fish_flux_using_subcommand ask" -l prepend-to -d 'As --output, but above what FILE holds already' -r -F
 complete -c flux -n "__fish_flux_using_subcommand ask" -s m -l model -d 'PROVIDER/MODEL, MODEL, PROVIDER, or \'local\' (\'flux models\' lists them)' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l base-url -d 'The base URL of a server that speaks one of the wires' -r
 complete -c flux -n "__fish_flux_using_subcommand ask" -l wire -d 'What the server at --base-url speaks [default: openai-chat]' -r -f -a "anthropic\t''

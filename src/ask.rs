@@ -21,7 +21,7 @@ use crate::cli::args::Format;
 use crate::cli::input::{self, Opening};
 use crate::cli::model::{self, Chosen};
 use crate::cli::rights::Files;
-use crate::cli::settings::{Instruction, OutputSettings, Settings, Verbosity};
+use crate::cli::settings::{Instruction, OutputSettings, Settings, Verbosity, is_dash};
 use crate::context;
 use crate::dry_run;
 use crate::fail_open;
@@ -341,7 +341,8 @@ impl Run {
     /// Runs side by side share one stderr: the line says which file it is about.
     fn error_name(&self) -> String {
         let file = self.settings.output.file.as_ref().map(|file| file.display().to_string());
-        let first = || self.settings.input.files.iter().find(|file| *file != "-").cloned();
+        let first =
+            || self.settings.input.files.iter().find(|file| !is_dash(file)).map(|file| file.display().to_string());
         file.or_else(first).unwrap_or_default()
     }
 

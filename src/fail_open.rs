@@ -27,7 +27,8 @@ pub fn unsettled(matches: &ArgMatches, failure: &Failure, terminals: Terminals) 
         let _ = report::Answer::new(terminals.stdout).json(&Recorder::new(Vec::new()).result_line(&result));
     }
     let fail_open = forms::fails_open(&typed);
-    Messages { fail_open, ..Messages::default() }.error(failure);
+    let name = forms::target(&typed).map(|file| file.display().to_string()).unwrap_or_default();
+    Messages { fail_open, ..Messages::default() }.error_about(&name, failure);
     if fail_open && failure.exit.may_pass() { Exit::Ok } else { failure.exit }
 }
 

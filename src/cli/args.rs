@@ -1,6 +1,8 @@
 //! What can be typed. Only clap's types: no environment, no file, no decision. The configuration file and the
 //! `FLUX_…` variables are the same flags in another place.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use super::forms::FormArgs;
@@ -152,8 +154,8 @@ pub struct Ask {
 #[derive(Debug, Args, Default)]
 pub struct InputArgs {
     /// A file as context (repeatable; '-' is stdin); images and PDF by their content
-    #[arg(short = 'f', long = "file", value_name = "FILE")]
-    pub files: Vec<String>,
+    #[arg(short = 'f', long = "file", value_name = "FILE", allow_hyphen_values = true)]
+    pub files: Vec<PathBuf>,
     /// Leave stdin alone
     #[arg(short = 'n', long, overrides_with = "stdin")]
     pub no_stdin: bool,
@@ -161,11 +163,11 @@ pub struct InputArgs {
     #[arg(long, hide = true, overrides_with = "no_stdin")]
     pub stdin: bool,
     /// Text added to flux's own short system prompt
-    #[arg(short = 's', long = "system", value_name = "TEXT")]
+    #[arg(short = 's', long = "system", value_name = "TEXT", allow_hyphen_values = true)]
     pub system: Option<String>,
     /// A file added to the system prompt
-    #[arg(long, value_name = "FILE")]
-    pub system_file: Option<String>,
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub system_file: Option<PathBuf>,
     /// Send the user's system prompt alone
     #[arg(long, overrides_with = "no_bare_system")]
     pub bare_system: bool,
@@ -173,8 +175,8 @@ pub struct InputArgs {
     #[arg(long, hide = true, overrides_with = "bare_system")]
     pub no_bare_system: bool,
     /// A file that holds the prompt; words typed follow it
-    #[arg(long, value_name = "FILE")]
-    pub prompt_file: Option<String>,
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    pub prompt_file: Option<PathBuf>,
     /// Continue the conversation in FILE, or start one there; what is said is appended
     #[arg(short = 'c', long, value_name = "FILE")]
     pub session: Option<String>,
@@ -191,7 +193,7 @@ pub struct InputArgs {
 pub struct OutputArgs {
     /// Write the answer to FILE, atomically and only on success
     #[arg(short = 'o', long, value_name = "FILE")]
-    pub output: Option<String>,
+    pub output: Option<PathBuf>,
     /// Write the text of every turn as it arrives (the default at a terminal)
     #[arg(long, overrides_with = "no_stream")]
     pub stream: bool,
@@ -255,10 +257,10 @@ pub struct ModelArgs {
     #[arg(long, value_name = "LEVEL", value_parser = ["none", "minimal", "low", "medium", "high", "xhigh", "max"])]
     pub effort: Option<String>,
     /// The sampling temperature
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// The sampling seed
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub seed: Option<i64>,
     /// A further field of the request (repeatable)
     #[arg(long, value_name = "KEY=JSON")]

@@ -1,11 +1,11 @@
 //! The flags for answers that scripts work with: the form of the answer, where it goes, and what a failure does.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::args::{Ask, Format};
-use super::settings::usage;
+use super::settings::{is_dash, usage};
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
@@ -36,11 +36,11 @@ pub struct FormArgs {
     #[arg(long, hide = true, overrides_with = "check")]
     pub no_check: bool,
     /// Print one of these words: bug,feature,question
-    #[arg(long, value_name = "A,B,…")]
+    #[arg(long, value_name = "A,B,…", allow_hyphen_values = true)]
     pub choice: Option<String>,
     /// As --output, but above what FILE holds already
     #[arg(long, value_name = "FILE")]
-    pub prepend_to: Option<String>,
+    pub prepend_to: Option<PathBuf>,
     /// With --output or --prepend-to: on any failure but wrong usage leave FILE alone and exit 0, so that a hook blocks
     /// nothing. `FLUX_DISABLE=1` in the environment does that at once
     #[arg(long, overrides_with = "no_fail_open")]
@@ -109,7 +109,7 @@ impl FormArgs {
         if output.output.is_some() && forms.prepend_to.is_some() {
             return clash("--output", "--prepend-to");
         }
-        if forms.prepend_to.as_deref() == Some("-") {
+        if forms.prepend_to.as_deref().is_some_and(is_dash) {
             return Err(usage("--prepend-to takes a file"));
         }
         if forms.fail_open && forms.check {
@@ -149,8 +149,8 @@ pub(super) fn give_way(ask: &mut Ask, typed: &Ask) {
 }
 
 /// The file that the answer goes to.
-pub(super) fn target(ask: &Ask) -> Option<&String> {
-    ask.output.output.as_ref().filter(|file| *file != "-").or(ask.forms.prepend_to.as_ref())
+pub(crate) fn target(ask: &Ask) -> Option<&Path> {
+    ask.output.output.as_deref().filter(|file| !is_dash(file)).or(ask.forms.prepend_to.as_deref())
 }
 
 /// Whether a failure is to be let pass.

@@ -65,7 +65,7 @@ pub enum Instruction {
         /// The words typed, joined.
         words: Option<String>,
         /// `--prompt-file`
-        file: Option<String>,
+        file: Option<PathBuf>,
         /// The words stood after `--`: they are for the model, whatever they are.
         literal: bool,
     },
@@ -84,7 +84,7 @@ pub struct InputSettings {
     /// Where the instruction comes from.
     pub instruction: Instruction,
     /// `-f`, in order.
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
     /// `--session`: the file of the conversation that this run continues.
     pub session: Option<String>,
     /// False with `-n`.
@@ -92,7 +92,7 @@ pub struct InputSettings {
     /// `--system`
     pub system: Option<String>,
     /// `--system-file`
-    pub system_file: Option<String>,
+    pub system_file: Option<PathBuf>,
     /// Send the user's system prompt alone.
     pub bare_system: bool,
     /// The most bytes to take; `None` for no limit.
@@ -217,6 +217,12 @@ impl OutputSettings {
     }
 }
 
+/// Whether a file is given as `-`, which stands for a standard stream.
+#[must_use]
+pub fn is_dash(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
 pub(super) fn usage(message: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, message.into())
 }
@@ -267,7 +273,7 @@ fn input(ask: &Ask, literal: bool) -> Result<InputSettings> {
         _ if words.trim().is_empty() => return Err(usage("the prompt is empty")),
         _ => Instruction::Given { words: Some(words), file: args.prompt_file.clone(), literal },
     };
-    let stdin_files = args.files.iter().filter(|file| *file == "-").count();
+    let stdin_files = args.files.iter().filter(|file| is_dash(file)).count();
     if stdin_files > 1 || (stdin_files == 1 && instruction == Instruction::Stdin) {
         return Err(usage("stdin can be taken only once"));
     }
@@ -298,14 +304,15 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
         let other = if args.output.is_some() { "--output" } else { "--format" };
         return Err(usage(format!("--stream cannot be used with {other}")));
     }
-    if args.transcript.is_some() && args.transcript.as_ref() == forms::target(ask) {
+    let is_target = |file: &String| forms::target(ask) == Some(Path::new(file));
+    if args.transcript.as_ref().is_some_and(is_target) {
         return Err(usage("--transcript and --output name the same file"));
     }
     if args.transcript.as_deref() == Some("-") && format != Format::Jsonl {
         return Err(usage("--transcript - needs --format jsonl: stdout carries the answer"));
     }
     if let Some(session) = &ask.input.session
-        && (session == "-" || Some(session) == forms::target(ask))
+        && (session == "-" || is_target(session))
     {
         let why = if session == "-" { "takes a file" } else { "and --output name the same file" };
         return Err(usage(format!("--session {why}")));

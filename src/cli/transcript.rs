@@ -1,5 +1,7 @@
 //! What can be typed after `flux transcript`. Only clap's types.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::args::Color;
@@ -50,7 +52,7 @@ pub enum TranscriptCommand {
 pub struct Files {
     /// Transcripts; '-' is stdin [default: -]
     #[arg(value_name = "FILE")]
-    pub files: Vec<String>,
+    pub files: Vec<PathBuf>,
 }
 
 /// `flux transcript show`

@@ -15,6 +15,8 @@ mod stats;
 mod validate;
 mod words;
 
+use std::path::PathBuf;
+
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 use crate::base::tty::Terminals;
@@ -46,8 +48,8 @@ pub fn run(args: &Transcript, terminals: Terminals) -> Exit {
 /// Gives every file to `each`. What is wrong with a file is said, and the others are still worked on; the exit code
 /// is that of the first failure. A stdout that cannot be written ends it all.
 fn each_file(files: &Files, terminals: Terminals, mut each: impl FnMut(Source) -> Result<()>) -> Exit {
-    let stdin = ["-".to_owned()];
-    let names: &[String] = if files.files.is_empty() { &stdin } else { &files.files };
+    let stdin = [PathBuf::from("-")];
+    let names: &[PathBuf] = if files.files.is_empty() { &stdin } else { &files.files };
     let mut exit = Exit::Ok;
     for name in names {
         let done = finish(Source::open(name, terminals).and_then(&mut each));

@@ -9,6 +9,7 @@ use crate::base::failure::{Failure, Result};
 use crate::base::files;
 use crate::base::stdio;
 use crate::base::tty::Terminals;
+use crate::cli::settings::is_dash;
 use crate::transcript::{Fault, FaultKind, Line, Reader};
 
 /// An open transcript.
@@ -38,14 +39,14 @@ impl Read for Input {
 
 impl Source {
     /// Opens what was typed.
-    pub(super) fn open(name: &str, terminals: Terminals) -> Result<Self> {
-        if name == "-" {
+    pub(super) fn open(path: &Path, terminals: Terminals) -> Result<Self> {
+        if is_dash(path) {
             if terminals.stdin {
                 return Err(Failure::new(Exit::Usage, "no transcript: name a file, or pipe one in"));
             }
             return Ok(Self { name: "stdin".to_owned(), reader: Reader::new(Input::Stdin) });
         }
-        Ok(Self { name: name.to_owned(), reader: Reader::new(Input::File(files::open(Path::new(name))?)) })
+        Ok(Self { name: path.display().to_string(), reader: Reader::new(Input::File(files::open(path)?)) })
     }
 
     /// Gives every line to `each`. Lines that cannot be read are left out and make it fail in the end, but for a torn

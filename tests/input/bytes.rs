@@ -1,5 +1,8 @@
 //! What the bytes of the input may be: encodings, sizes, images, the fence around them.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+
 use sha2::{Digest, Sha256};
 
 use super::{sent, unsent};
@@ -161,4 +164,30 @@ fn a_named_pipe_given_by_the_user_is_read() {
     in_time("a reader", move || std::fs::write(&path, "through a pipe\n").expect("flux reads"));
     let _ = run.wait().code(0).stdout("done\n");
     assert!(Api::Chat.first_user_text(&server.only_request().json).contains("through a pipe\n"));
+}
+
+#[test]
+fn names_that_are_not_utf8_are_files_like_others() {
+    let name = |base: &[u8]| OsString::from_vec([base, b"caf\xe9"].concat());
+    let server = Server::script(Api::Chat, [Api::Chat.text("done")]);
+    let flux = Flux::to(&server).arg("-f").arg(name(b"")).arg("-o").arg(name(b"out-")).arg("p").transcript();
+    std::fs::write(flux.here("").join(name(b"")), "content\n").expect("a file");
+    let _ = flux.run().code(0);
+    assert!(server.only_request().text().contains("content"));
+    assert_eq!(std::fs::read(flux.here("").join(name(b"out-"))).expect("the answer"), b"done\n");
+    let transcript = flux.here("").join(name(b"t-"));
+    std::fs::rename(flux.path("transcript.jsonl"), &transcript).expect("renamed");
+    for command in ["validate", "stats"] {
+        let _ = crate::support::flux::flux().args(["transcript", command]).arg(&transcript).run().code(0);
+    }
+}
+
+#[test]
+fn values_that_begin_with_a_dash_are_taken_as_other_programs_take_them() {
+    let server = Server::script(Api::Chat, [Api::Chat.text("-1")]);
+    let flux = Flux::to(&server).file("-x.md", "content\n").file("-s.md", "- be polite\n");
+    let args = ["-s", "- be terse", "--system-file", "-s.md", "-f", "-x.md", "--choice", "-1,0,1", "--seed", "-7", "p"];
+    let _ = flux.args(args).run().code(0).stdout("-1\n");
+    let sent = server.only_request().text();
+    assert!(["- be terse", "- be polite", "content", "\"seed\":-7"].iter().all(|part| sent.contains(part)), "{sent}");
 }

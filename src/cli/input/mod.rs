@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-use super::settings::{InputSettings, Instruction};
+use super::settings::{InputSettings, Instruction, is_dash};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::stdio::{Stdin, stdin_kind};
@@ -50,7 +50,7 @@ fn kind(settings: &InputSettings, terminal: bool) -> Stdin {
 pub fn check(settings: &InputSettings, terminal: bool) -> Result<()> {
     let usage = |message: &'static str| Err(Failure::new(Exit::Usage, message));
     let kind = kind(settings, terminal);
-    let by_name = settings.instruction == Instruction::Stdin || settings.files.iter().any(|file| file == "-");
+    let by_name = settings.instruction == Instruction::Stdin || settings.files.iter().any(|file| is_dash(file));
     match (&settings.instruction, kind) {
         (_, Stdin::Directory) => Err(Failure::new(Exit::NoInput, "stdin: is a directory")),
         (Instruction::Open { .. }, Stdin::Nothing | Stdin::Terminal) => {
@@ -79,7 +79,7 @@ pub fn gather(settings: &InputSettings, terminal: bool, stop: &Stopper, messages
     for file in &settings.files {
         gathering.file(file, kind)?;
     }
-    let stdin_is_taken = instruction.is_none() || settings.files.iter().any(|file| file == "-");
+    let stdin_is_taken = instruction.is_none() || settings.files.iter().any(|file| is_dash(file));
     let instruction = match instruction {
         Some(text) => text,
         None => gathering.instruction_from_stdin()?,
@@ -116,7 +116,7 @@ impl Gathering<'_> {
         }
     }
 
-    fn prompt_file(&mut self, path: &str) -> Result<String> {
+    fn prompt_file(&mut self, path: &Path) -> Result<String> {
         let bytes = self.read_path(path)?;
         let text = self.text(bytes, &Source::file(path))?;
         Ok(text.trim_end_matches(['\n', '\r']).to_owned())
@@ -132,8 +132,8 @@ impl Gathering<'_> {
         if text.trim().is_empty() { Err(no_instruction()) } else { Ok(text) }
     }
 
-    fn file(&mut self, name: &str, kind: Stdin) -> Result<()> {
-        if name == "-" {
+    fn file(&mut self, path: &Path, kind: Stdin) -> Result<()> {
+        if is_dash(path) {
             let bytes = match kind {
                 Stdin::Nothing => Vec::new(),
                 _ => stdin::read(self.settings, self.stop, self.left, true, self.messages)?,
@@ -143,8 +143,8 @@ impl Gathering<'_> {
             }
             return self.context(bytes, &Source::stdin());
         }
-        let bytes = self.read_path(name)?;
-        self.context(bytes, &Source::file(name))
+        let bytes = self.read_path(path)?;
+        self.context(bytes, &Source::file(path))
     }
 
     fn stdin_context(&mut self, kind: Stdin) -> Result<()> {
@@ -201,9 +201,9 @@ impl Gathering<'_> {
     }
 
     /// Reads a file that the user named: FIFOs and descriptors too, but no directory and no URL.
-    fn read_path(&mut self, name: &str) -> Result<Vec<u8>> {
+    fn read_path(&mut self, path: &Path) -> Result<Vec<u8>> {
+        let name = &*path.to_string_lossy();
         let missing = |why: &str| Err(Failure::new(Exit::NoInput, format!("{name}: {why}")));
-        let path = Path::new(name);
         if !path.exists() && (name.starts_with("http://") || name.starts_with("https://")) {
             return missing(&format!("is a URL: curl -fsS '{name}' | flux ask …"));
         }
