@@ -183,7 +183,7 @@ impl Run {
         };
         let (mut targets, mut notes) = (Vec::new(), Vec::new());
         if output.format == Format::Jsonl {
-            targets.push(Target::stdout());
+            targets.push(Target::stdout(output.terminals.stdout));
         }
         if let Some(value) = &output.transcript {
             let target = Target::open(value, root, stop, &mut notes)?;

@@ -6,6 +6,7 @@ use crate::base::exit::Exit;
 use crate::base::failure::Failure;
 use crate::base::stdio::{self, Stream};
 use crate::base::text;
+use crate::base::tty::Terminals;
 use crate::cli;
 use crate::cli::args::Shell;
 use crate::cli::rights::{Files, TOO_BROAD};
@@ -17,9 +18,10 @@ use crate::wire::{models, providers};
 
 const PERMISSIONS: &str = include_str!("permissions.txt");
 
-/// Prints to stdout.
+/// Prints to stdout. What others have written in it cannot move the cursor of a terminal.
 #[must_use]
 pub fn print(text: &str) -> Exit {
+    let text = if Terminals::detect().stdout { text::terminal(text) } else { text.into() };
     match Stream::Out.write_all(text.as_bytes()) {
         Ok(()) => Exit::Ok,
         Err(error) if stdio::reader_gone(&error) => Exit::Signal(signal_hook::consts::SIGPIPE),

@@ -29,6 +29,8 @@ pub struct Sinks {
     /// stdout.
     pub answer: Answer,
     stream: bool,
+    /// stdout and stderr are terminals.
+    share_terminal: bool,
     writes_stdout: bool,
     debug: bool,
     /// How many calls were denied, and the first one with what would have permitted it.
@@ -55,7 +57,8 @@ impl Sinks {
             standing,
             answer: Answer::new(output.terminals.stdout),
             stream: output.stream && output.format == Format::Text && output.file.is_none(),
-            writes_stdout: output.file.is_none() || output.format != Format::Text,
+            share_terminal: output.terminals.stdout && output.terminals.stderr,
+            writes_stdout: output.format != Format::Text || (output.file.is_none() && !output.silent),
             debug: output.debug,
             denials: None,
             names: Names::default(),
@@ -106,6 +109,7 @@ impl Sinks {
         if !self.stream {
             self.answer.end_turn(text)?;
         }
+        self.messages.midline = false;
         self.answer.finish()
     }
 
@@ -114,6 +118,7 @@ impl Sinks {
     /// # Errors
     /// It cannot be written.
     pub fn break_off(&mut self) -> Result<()> {
+        self.messages.midline = false;
         if self.stream { self.answer.finish() } else { Ok(()) }
     }
 }
@@ -125,6 +130,7 @@ impl Listener for Sinks {
                 self.messages.clear_status();
                 // A status line would wipe out what stands on the terminal's line.
                 self.messages.status = false;
+                self.messages.midline = self.share_terminal;
                 self.answer.piece(text)?;
                 Ok(true)
             }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
 use super::text;
 
@@ -77,18 +77,40 @@ impl Redactor {
 fn forms(secret: &Secret) -> Vec<String> {
     let raw = secret.0.as_str();
     let hex = text::hex(raw.as_bytes());
-    let mut percent = String::with_capacity(raw.len());
-    for byte in raw.bytes() {
-        match byte {
-            b if b.is_ascii_alphanumeric() || b"-_.~".contains(&b) => percent.push(char::from(b)),
-            b => {
-                let _ = write!(percent, "%{b:02X}");
-            }
-        }
-    }
     // As it stands in JSON, in which the lines of a transcript are cleaned.
     let json = raw.replace('\\', r"\\").replace('"', r#"\""#);
-    vec![raw.to_owned(), json, STANDARD.encode(raw), STANDARD_NO_PAD.encode(raw), hex.to_uppercase(), hex, percent]
+    let mut forms = vec![raw.to_owned(), json, hex.to_uppercase(), hex];
+    for plain in [&b"-_.~"[..], b"-_.~/", b"-_.~:/?#[]@!$&'()*+,;="] {
+        let escape = |b: u8| !b.is_ascii_alphanumeric() && !plain.contains(&b);
+        forms.extend([percent(raw, escape, false), percent(raw, escape, true)]);
+    }
+    forms.extend([percent(raw, |_| true, false), percent(raw, |_| true, true)]);
+    forms.extend([STANDARD.encode(raw), URL_SAFE.encode(raw)]);
+    forms.extend(
+        (0..3).flat_map(|offset| [within(&STANDARD_NO_PAD, raw, offset), within(&URL_SAFE_NO_PAD, raw, offset)]),
+    );
+    forms.retain(|form| form.len() >= SHORTEST);
+    forms
+}
+
+/// As it stands in a URL where these bytes are escaped.
+fn percent(raw: &str, escape: impl Fn(u8) -> bool, lower: bool) -> String {
+    let mut text = String::with_capacity(raw.len());
+    for byte in raw.bytes() {
+        let _ = match byte {
+            b if !escape(b) => write!(text, "{}", char::from(b)),
+            b if lower => write!(text, "%{b:02x}"),
+            b => write!(text, "%{b:02X}"),
+        };
+    }
+    text
+}
+
+/// What its base64 has in common wherever it stands in a longer text, `offset` bytes behind a group's beginning.
+fn within(alphabet: &impl Engine, raw: &str, offset: usize) -> String {
+    let padded = [&[0; 2][..offset], raw.as_bytes()].concat();
+    let (first, end) = ((offset * 8).div_ceil(6), padded.len() * 8 / 6);
+    alphabet.encode(&padded).get(first..end).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]
@@ -102,7 +124,14 @@ mod tests {
         assert_eq!(Redactor::new([&secret]).clean(&line), r#""a [REDACTED] b""#);
         let redactor = Redactor::new([&secret]);
         for form in forms(&secret) {
-            assert_eq!(redactor.clean(&format!("a {form} b")), "a [REDACTED] b");
+            assert!(!redactor.clean(&format!("a {form} b")).contains(&form), "{form}");
+        }
+        for before in ["", "u:", "Bearer "] {
+            let code = STANDARD.encode(format!("{before}{} and more", secret.expose()));
+            assert!(redactor.clean(&code).contains("[REDACTED]"), "{code}");
+        }
+        for (form, clean) in [("sk-%22CAN%5cARY%2b1234", "[REDACTED]"), ("sk-%22CAN%5CARY+1234", "[REDACTED]")] {
+            assert_eq!(redactor.clean(form), clean);
         }
         assert_eq!(format!("{secret:?}"), "(redacted)");
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{FileType, fstat};
+use rustix::fs::{FileType, OFlags, fstat};
 use rustix::io::Errno;
 
 use super::stop::Stopper;
@@ -131,7 +131,8 @@ impl Stream {
         }
     }
 
-    /// Fails if the stream was closed when the program started, or if nobody reads the pipe any more.
+    /// Fails if the stream was closed when the program started, if it is only for reading, or if nobody reads the pipe
+    /// any more.
     ///
     /// # Errors
     /// `EBADF` or `EPIPE`.
@@ -140,6 +141,9 @@ impl Stream {
             return Err(Errno::BADF.into());
         }
         let fd = self.fd();
+        if rustix::fs::fcntl_getfl(fd).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDONLY) {
+            return Err(Errno::BADF.into());
+        }
         let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
         let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
         if poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR) {

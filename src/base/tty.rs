@@ -1,5 +1,7 @@
 //! The one door to the question whether a stream is a terminal.
 
+use std::fs::File;
+
 use atty::Stream;
 
 /// Whether stdin, stdout and stderr are terminals.
@@ -11,6 +13,12 @@ pub struct Terminals {
     pub stdout: bool,
     /// stderr is a terminal.
     pub stderr: bool,
+}
+
+/// Whether an open file is a terminal, `/dev/tty` or another.
+#[must_use]
+pub fn is_terminal(file: &File) -> bool {
+    std::io::IsTerminal::is_terminal(file)
 }
 
 impl Terminals {

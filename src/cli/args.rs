@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub use super::forms::FormArgs;
 
@@ -154,7 +154,7 @@ pub struct Ask {
 #[derive(Debug, Args, Default)]
 pub struct InputArgs {
     /// A file as context (repeatable; '-' is stdin); images and PDF by their content
-    #[arg(short = 'f', long = "file", value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(short = 'f', long = "file", value_name = "FILE", allow_hyphen_values = true, value_parser = super::units::path(), value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
     /// Leave stdin alone
     #[arg(short = 'n', long, overrides_with = "stdin")]
@@ -166,7 +166,7 @@ pub struct InputArgs {
     #[arg(short = 's', long = "system", value_name = "TEXT", allow_hyphen_values = true)]
     pub system: Option<String>,
     /// A file added to the system prompt
-    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true, value_parser = super::units::path(), value_hint = ValueHint::FilePath)]
     pub system_file: Option<PathBuf>,
     /// Send the user's system prompt alone
     #[arg(long, overrides_with = "no_bare_system")]
@@ -175,7 +175,7 @@ pub struct InputArgs {
     #[arg(long, hide = true, overrides_with = "bare_system")]
     pub no_bare_system: bool,
     /// A file that holds the prompt; words typed follow it
-    #[arg(long, value_name = "FILE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "FILE", allow_hyphen_values = true, value_parser = super::units::path(), value_hint = ValueHint::FilePath)]
     pub prompt_file: Option<PathBuf>,
     /// Continue the conversation in FILE, or start one there; what is said is appended
     #[arg(short = 'c', long, value_name = "FILE")]
@@ -192,7 +192,7 @@ pub struct InputArgs {
 #[derive(Debug, Args, Default)]
 pub struct OutputArgs {
     /// Write the answer to FILE, atomically and only on success
-    #[arg(short = 'o', long, value_name = "FILE")]
+    #[arg(short = 'o', long, value_name = "FILE", value_parser = super::units::path(), value_hint = ValueHint::FilePath)]
     pub output: Option<PathBuf>,
     /// Write the text of every turn as it arrives (the default at a terminal)
     #[arg(long, overrides_with = "no_stream")]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueHint};
 
 use super::args::{Ask, Format};
 use super::settings::{is_dash, usage};
@@ -39,7 +39,7 @@ pub struct FormArgs {
     #[arg(long, value_name = "A,B,…", allow_hyphen_values = true)]
     pub choice: Option<String>,
     /// As --output, but above what FILE holds already
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = super::units::path(), value_hint = ValueHint::FilePath)]
     pub prepend_to: Option<PathBuf>,
     /// With --output or --prepend-to: on any failure but wrong usage leave FILE alone and exit 0, so that a hook blocks
     /// nothing. `FLUX_DISABLE=1` in the environment does that at once

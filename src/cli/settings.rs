@@ -223,6 +223,11 @@ pub fn is_dash(file: &Path) -> bool {
     file.as_os_str() == "-"
 }
 
+/// Whether a transcript is to go to stdout, by any of its names.
+fn is_stdout(transcript: &str) -> bool {
+    ["-", "fd:1", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(&transcript)
+}
+
 pub(super) fn usage(message: impl Into<String>) -> Failure {
     Failure::new(Exit::Usage, message.into())
 }
@@ -308,8 +313,11 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
     if args.transcript.as_ref().is_some_and(is_target) {
         return Err(usage("--transcript and --output name the same file"));
     }
-    if args.transcript.as_deref() == Some("-") && format != Format::Jsonl {
-        return Err(usage("--transcript - needs --format jsonl: stdout carries the answer"));
+    if let Some(transcript) = args.transcript.as_deref().filter(|transcript| is_stdout(transcript))
+        && format != Format::Jsonl
+        && (transcript == "-" || forms::target(ask).is_none())
+    {
+        return Err(usage(format!("--transcript {transcript} needs --format jsonl: stdout carries the answer")));
     }
     if let Some(session) = &ask.input.session
         && (session == "-" || is_target(session))
@@ -329,7 +337,8 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
         stream: args.stream || (terminals.stdout && plain && !args.no_stream),
         partial: args.partial,
         format,
-        transcript: args.transcript.clone().filter(|t| t != "-"),
+        // With --format jsonl stdout has it already.
+        transcript: args.transcript.clone().filter(|t| format != Format::Jsonl || !is_stdout(t)),
         verbosity: match (args.quiet, args.verbose) {
             (true, _) => Verbosity::Quiet,
             (_, true) => Verbosity::Verbose,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::args::Color;
 
@@ -51,7 +51,7 @@ pub enum TranscriptCommand {
 #[derive(Debug, Args)]
 pub struct Files {
     /// Transcripts; '-' is stdin [default: -]
-    #[arg(value_name = "FILE")]
+    #[arg(value_name = "FILE", value_parser = super::units::path(), value_hint = ValueHint::FilePath)]
     pub files: Vec<PathBuf>,
 }
 

@@ -1,6 +1,14 @@
-//! Durations, sizes and counts as people type them.
+//! Durations, sizes, counts and paths as people type them.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
+
+/// A path, of any bytes; an empty one is no file, which is found out where it is opened.
+pub(super) fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
 
 /// `90`, `90s`, `5m`, `1h`, `250ms`.
 ///

@@ -10,6 +10,7 @@ use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::{Agent, Body, BodyReader, Proxy, Timeout};
 
 use super::Endpoint;
+use super::proxy::complete;
 use super::tls::Trust;
 use crate::base::clock;
 use crate::base::exit::Exit;
@@ -133,7 +134,8 @@ pub fn proxy_port(url: &str) -> failure::Result<u16> {
 }
 
 fn proxy(url: &str) -> failure::Result<Proxy> {
-    Proxy::new(url).map_err(|_| Failure::new(Exit::Config, "the proxy in the environment is not a proxy URL"))
+    let complete = complete(url).and_then(|url| Proxy::new(&url).ok());
+    complete.ok_or_else(|| Failure::new(Exit::Config, "the proxy in the environment is not a proxy URL"))
 }
 
 fn agent(options: &HttpOptions) -> failure::Result<Agent> {

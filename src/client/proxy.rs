@@ -37,6 +37,26 @@ impl ProxyEnv {
     }
 }
 
+/// The proxy's URL with a scheme and a port, which are http and 1080 where it names none, as for curl; for an https
+/// proxy the port is 443. `None` if it is no URL of a proxy.
+pub(super) fn complete(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (user, host) = authority.rsplit_once('@').map_or(("", authority), |(user, host)| (user, host));
+    let after_brackets = host.rfind(']').map_or(0, |at| at + 1);
+    let (host, port) = match host[after_brackets..].rfind(':') {
+        Some(colon) => (&host[..after_brackets + colon], &host[after_brackets + colon + 1..]),
+        None => (host, ""),
+    };
+    let port: u16 = match port {
+        "" if scheme.eq_ignore_ascii_case("https") => 443,
+        "" => 1080,
+        port => port.parse().ok().filter(|port| *port > 0)?,
+    };
+    let at = if user.is_empty() { "" } else { "@" };
+    (!host.is_empty()).then(|| format!("{scheme}://{user}{at}{host}:{port}"))
+}
+
 /// `localhost`, 127.0.0.0/8 and `::1`.
 #[must_use]
 pub fn is_loopback(host: &str) -> bool {
@@ -109,6 +129,24 @@ mod tests {
             ("", "example.com", false),
         ] {
             assert_eq!(env(list).choose("https", host).is_none(), direct, "{list:?} {host}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_without_a_port_has_that_of_curl() {
+        for (url, complete) in [
+            ("p", Some("http://p:1080")),
+            ("p:3128", Some("http://p:3128")),
+            ("http://p:/", Some("http://p:1080")),
+            ("https://u:p@p", Some("https://u:p@p:443")),
+            ("socks5h://[::1]", Some("socks5h://[::1]:1080")),
+            ("http://[::1]:8/x", Some("http://[::1]:8")),
+            ("http://p:99999", None),
+            ("http://p:0", None),
+            ("http://p:x", None),
+            ("http://", None),
+        ] {
+            assert_eq!(super::complete(url).as_deref(), complete, "{url}");
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Messages {
     pub redactor: Redactor,
     /// A status line stands on the terminal.
     pub(crate) shown: bool,
+    /// A part of the answer stands on the terminal's line.
+    pub(crate) midline: bool,
 }
 
 impl Messages {
@@ -90,7 +92,8 @@ impl Messages {
 
     fn line(&mut self, text: &str) {
         self.clear_status();
-        self.write(&format!("{}\n", text::line(text)));
+        let before = if std::mem::take(&mut self.midline) { "\n" } else { "" };
+        self.write(&format!("{before}{}\n", text::line(text)));
     }
 
     fn write(&self, text: &str) {

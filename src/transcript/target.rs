@@ -14,6 +14,8 @@ use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::place::Place;
 use crate::base::stdio;
 use crate::base::stop::Stopper;
+use crate::base::text;
+use crate::base::tty;
 
 use super::past::Past;
 use super::read::{Fault, FaultKind, Reader};
@@ -37,20 +39,31 @@ pub struct Target {
 
 #[derive(Debug)]
 enum Kind {
-    Stdout,
+    Stdout {
+        terminal: bool,
+    },
     /// A regular file, appended to under an advisory lock, which other runs may hold meanwhile.
     File(File, Stopper),
     /// A file whose lock is held for the whole run.
     Session(File),
     /// A pipe or device.
-    Stream(File),
+    Stream {
+        file: File,
+        terminal: bool,
+    },
+}
+
+impl Kind {
+    fn stream(file: File) -> Self {
+        Self::Stream { terminal: tty::is_terminal(&file), file }
+    }
 }
 
 impl Target {
-    /// stdout, for `--format jsonl`.
+    /// stdout, for `--format jsonl`; at a `terminal` no control character reaches it.
     #[must_use]
-    pub fn stdout() -> Self {
-        Self { kind: Kind::Stdout, name: "stdout".to_owned(), new: true }
+    pub fn stdout(terminal: bool) -> Self {
+        Self { kind: Kind::Stdout { terminal }, name: "stdout".to_owned(), new: true }
     }
 
     /// Opens the value of `--transcript`: a path or `fd:N`. A link beneath `root` is not followed out of it.
@@ -60,8 +73,8 @@ impl Target {
     pub fn open(value: &str, root: Option<&Path>, stop: &Stopper, notes: &mut Notes) -> Result<Self> {
         let fail = || format!("transcript {value}");
         let place = match value.strip_prefix("fd:").map(str::parse) {
-            Some(Ok(number)) => Place::Descriptor(number),
-            Some(Err(_)) => {
+            Some(Ok(number)) if number >= 0 => Place::Descriptor(number),
+            Some(_) => {
                 return Err(Failure::new(Exit::Usage, format!("--transcript {value}: fd:N takes a number")));
             }
             None => Place::resolve(Path::new(value), root).map_err(|failure| failure.context("transcript"))?,
@@ -70,9 +83,9 @@ impl Target {
         options.append(true).mode(0o600);
         let (kind, new) = match place {
             Place::Descriptor(number) => {
-                (Kind::Stream(stdio::duplicate(number).or_fail(Exit::CannotCreate, fail)?), true)
+                (Kind::stream(stdio::duplicate(number).or_fail(Exit::CannotCreate, fail)?), true)
             }
-            Place::Stream => (Kind::Stream(options.open(value).or_fail(Exit::CannotCreate, fail)?), true),
+            Place::Stream => (Kind::stream(options.open(value).or_fail(Exit::CannotCreate, fail)?), true),
             Place::File(path) => {
                 let file = options.read(true).create(true).open(path).or_fail(Exit::CannotCreate, fail)?;
                 let new = is_empty(&file);
@@ -136,7 +149,7 @@ impl Target {
     fn place(&self) -> Option<(u64, u64)> {
         match &self.kind {
             Kind::File(file, _) | Kind::Session(file) => file.metadata().ok().map(|m| (m.dev(), m.ino())),
-            Kind::Stdout | Kind::Stream(_) => None,
+            Kind::Stdout { .. } | Kind::Stream { .. } => None,
         }
     }
 
@@ -165,7 +178,7 @@ impl Target {
                     result.or_fail(Exit::Io, || name.clone()).map(|()| wanted)
                 })
             }
-            Kind::Stdout | Kind::Session(_) | Kind::Stream(_) => self.write(header).map(|()| true),
+            Kind::Stdout { .. } | Kind::Session(_) | Kind::Stream { .. } => self.write(header).map(|()| true),
         };
         self.new = wrote.is_err();
         wrote
@@ -173,15 +186,16 @@ impl Target {
 
     /// Writes one line with its line break.
     pub(super) fn write(&mut self, line: &str) -> Result<()> {
-        let bytes = line_bytes(line);
+        let is_shown = matches!(self.kind, Kind::Stdout { terminal: true } | Kind::Stream { terminal: true, .. });
+        let bytes = line_bytes(&if is_shown { text::json(line) } else { line.into() });
         match &self.kind {
-            Kind::Stdout => match stdio::Stream::Out.write_all(&bytes) {
+            Kind::Stdout { .. } => match stdio::Stream::Out.write_all(&bytes) {
                 Err(error) if stdio::reader_gone(&error) => {
                     Err(Failure::new(Exit::Signal(signal_hook::consts::SIGPIPE), "stdout: nobody reads it"))
                 }
                 result => result.or_fail(Exit::Io, || "stdout"),
             },
-            Kind::Stream(file) => {
+            Kind::Stream { file, .. } => {
                 stdio::write_all(file, &bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
             }
             Kind::Session(file) => append(file, line).or_fail(Exit::Io, || format!("session {}", self.name)),

@@ -206,9 +206,11 @@ impl From<&ApiError> for Failure {
             _ => String::new(),
         };
         let way_out = match error.class {
+            // A proxy's refusal of a tunnel comes without a reply.
+            ErrorClass::Auth if matches!(error.status, None | Some(407)) => ": check the user in the proxy's URL",
             ErrorClass::Auth => ": check the key",
             ErrorClass::NotFound => ": check -m and --base-url",
-            ErrorClass::Tls => ": --ca-file names further certificates",
+            ErrorClass::Tls => ": --ca-file names the certificates to trust",
             _ => "",
         };
         let wait = match error.retry_after {

@@ -72,6 +72,7 @@ fn a_fresh_file_on_stdin_is_context() {
 fn empty_input_costs_no_request() {
     let line = "flux: stdin: empty, nothing to work on; no input meant? add -n (exit 66)\n";
     let _ = unsent(|f| f.arg("p").stdin("")).failure(66, 1).stderr(line);
+    let _ = unsent(|f| f.arg("p").stdin("\u{feff}")).failure(66, 1).stderr(line);
     let _ = unsent(|f| f.arg("-").stdin("")).failure(66, 1);
     let _ = unsent(|f| f.args(["-f", "-", "p"]).stdin("")).failure(66, 1);
     let _ = unsent(|f| f.file("a.txt", "a").args(["-f", "a.txt", "-f", "-", "p"]).stdin("")).failure(66, 1);

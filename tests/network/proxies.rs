@@ -56,7 +56,7 @@ fn no_proxy_names_the_hosts_that_are_asked_directly() {
 
 #[test]
 fn a_bad_proxy_is_a_configuration_error_not_a_way_around_it() {
-    for url in ["http://", "::::", "gopher://127.0.0.1:1"] {
+    for url in ["http://", "::::", "gopher://127.0.0.1:1", "http://127.0.0.1:99999", "127.0.0.1:x", "127.0.0.1:0"] {
         let (run, proxy) = proxied(Api::Chat, |f, _| f.env("http_proxy", url));
         let _ = run.failure(78, 3);
         assert_eq!(proxy.connections(), 0);
@@ -70,6 +70,8 @@ fn a_proxy_that_is_down_or_wants_a_password_is_named() {
     let denied = Reply::new(407, "text/plain", "who are you?");
     let proxy = Server::of(Api::Chat).refuses_tunnels().unused_allowed().script([denied]);
     let _ = far(Api::Chat, &proxy).env("http_proxy", proxy.origin()).arg("p").run().failure(77, 1);
+    let (run, _proxy) = proxied(Api::Chat, |f, _| f.env("http_proxy", "http://127.0.0.1"));
+    let _ = run.failure(75, 1);
 }
 
 #[test]

@@ -49,3 +49,35 @@ fn a_dash_as_output_is_stdout() {
     let (_server, flux) = answering("Hello");
     let _ = flux.args(["-o", "-", "p"]).run().code(0).stdout("Hello\n");
 }
+
+#[test]
+fn a_stdout_that_is_only_for_reading_is_known_before_a_request_is_paid() {
+    let (_server, flux) = super::untouched();
+    let _ = flux.arg("p").after("exec 1< /dev/null").run().failure(74, 1).stderr_has("Bad file descriptor");
+}
+
+#[test]
+fn a_check_that_prints_nothing_needs_no_stdout() {
+    let verdict = "{\"verdict\":\"no\",\"reason\":\"r\"}";
+    for before in ["exec 1>&-", "exec 1< /dev/null"] {
+        let (_server, flux) = answering(verdict);
+        let _ = flux.args(["--check", "-q", "p"]).after(before).run().code(1);
+    }
+    let (_server, flux) = answering(verdict);
+    let _ = flux.args(["--check", "-q", "p"]).stdout_to(crate::support::flux::Out::Gone).run().code(1);
+}
+
+#[test]
+fn stdout_carries_the_answer_or_the_transcript_and_never_both() {
+    for name in ["-", "fd:1", "/dev/stdout", "/dev/fd/1"] {
+        let (_server, flux) = super::untouched();
+        let _ = flux.args(["--transcript", name, "p"]).run().failure(2, 1).stderr_has("--format jsonl");
+        let (_server, flux) = answering("Hello");
+        let run = flux.args(["--transcript", name, "--jsonl", "p"]).run().code(0);
+        assert_eq!(run.out().matches("\"type\":\"result\"").count(), 1, "{name}");
+    }
+    for name in ["fd:-1", "fd:x", "fd:"] {
+        let (_server, flux) = super::untouched();
+        let _ = flux.args(["--transcript", name, "p"]).run().failure(2, 1).stderr_has("fd:N");
+    }
+}

@@ -17,6 +17,8 @@ use crate::report::Messages;
 
 use super::too_large;
 
+/// Some programs begin a text with it, also an empty one.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const BLOCK: usize = 64 << 10;
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -52,6 +54,9 @@ pub(super) fn read(
             continue;
         }
         if read_block(stdio::stdin(), &mut bytes, "stdin")? == 0 {
+            if bytes == BYTE_ORDER_MARK {
+                bytes.clear();
+            }
             return Ok(bytes);
         }
         if left.is_some_and(|most| bytes.len() as u64 > most) {
