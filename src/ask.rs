@@ -211,6 +211,8 @@ impl Run {
         if let Some(path) = file.as_ref().and_then(AnswerFile::replaces)
             && self.sinks.recorder.writes_to(path)
         {
+            // Wrong usage touches no file.
+            self.sinks.recorder.open(Vec::new());
             let message = format!("{}: the answer would replace the transcript of this run", path.display());
             return Err(Failure::new(Exit::Usage, message));
         }

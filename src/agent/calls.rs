@@ -11,7 +11,7 @@ use super::{Agent, Observer};
 use crate::base::clock;
 use crate::base::failure::{Failure, Result};
 use crate::base::secret::Redactor;
-use crate::chat::{Block, Reply, ToolCall, ToolResult};
+use crate::chat::{Block, Reply, StopReason, ToolCall, ToolResult};
 use crate::tools::Toolbox;
 
 /// Calls of one turn beyond this number are answered with an error.
@@ -60,14 +60,14 @@ impl Agent<'_> {
         }
     }
 
-    /// Answers the calls of a turn which did not end in tool use: they must not run.
+    /// Answers the calls of a turn that did not end in tool use, or in which none may be used: they must not run.
     pub(super) fn answer_without_running(
         &mut self,
         reply: &Reply,
         observer: &mut dyn Observer,
     ) -> Result<Vec<ToolResult>> {
         let answer = |call| {
-            let mut result = not_run();
+            let mut result = not_run(reply.stop);
             self.record_result(call, &mut result, observer)?;
             Ok(result)
         };
@@ -165,9 +165,13 @@ fn timed(toolbox: &Toolbox, call: &ToolCall, redactor: &Redactor, stop: &(dyn Fn
     result
 }
 
-/// The result of a call in a turn that did not end in tool use.
-pub(super) fn not_run() -> ToolResult {
-    ToolResult::error("not_run", "not run: the turn did not end in a request for tools")
+/// The result of a call that no tool may answer.
+fn not_run(stop: StopReason) -> ToolResult {
+    let why = match stop {
+        StopReason::ToolUse => "not run: no tool can be called any more",
+        _ => "not run: the turn did not end in a request for tools",
+    };
+    ToolResult::error("not_run", why)
 }
 
 fn after_denial() -> ToolResult {

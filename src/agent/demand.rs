@@ -1,11 +1,14 @@
 //! Answers in a demanded form: read when the model ends its turn, and asked for again where they have it not.
 
-use super::{Agent, Observer, calls};
+use super::{Agent, Observer};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
-use crate::chat::{Conversation, Reply, UserMessage};
-use crate::form::{Answer, Fault};
+use crate::chat::{Conversation, Exchange, Turn, UserMessage};
+use crate::form::{Answer, Fault, Form};
 use crate::wire::{ApiError, ToolChoice, refuses_format};
+
+/// What is wrong with a turn that calls tools when none may be called.
+pub(super) const CALLS_TOOLS: &str = "it calls a tool, and no tool can be called any more";
 
 impl Agent<'_> {
     /// The answer, or what the model is to be told of it. `repairs` is how often it may still try again.
@@ -24,16 +27,28 @@ impl Agent<'_> {
         }
     }
 
+    /// Counts a turn that calls tools although none may be called, which some servers let pass.
+    pub(super) fn spend_repair(&self, repairs: &mut u32) -> Result<()> {
+        if let Some(left) = repairs.checked_sub(1) {
+            *repairs = left;
+            return Ok(());
+        }
+        let message = format!("the model gave no answer: {CALLS_TOOLS}");
+        Err(match self.form {
+            Form::Text => Failure::new(Exit::Declined, message).class("empty"),
+            _ => Failure::new(Exit::Form, message).class("form"),
+        })
+    }
+
     /// Tells the model what is wrong with its answer. The work is done, so it may call no more tools.
     pub(super) fn complain(
         &mut self,
         fault: &str,
-        reply: Reply,
+        turn: Turn<Exchange>,
         conversation: &mut Conversation,
         observer: &mut dyn Observer,
     ) -> Result<()> {
-        let results = reply.tools().map(|_| calls::not_run()).collect();
-        conversation.push(reply.resolve(results));
+        conversation.push(turn);
         let mut message = UserMessage::text(self.form.complaint(fault));
         message.lines.extend(observer.says(&message)?);
         conversation.push_user(message);

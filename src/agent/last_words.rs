@@ -7,7 +7,7 @@ use super::{Agent, Observer};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 use crate::base::stop::Stop;
-use crate::chat::{Conversation, StopReason, UserMessage};
+use crate::chat::{Conversation, UserMessage};
 use crate::form::Answer;
 use crate::wire::ToolChoice;
 
@@ -40,14 +40,12 @@ impl Agent<'_> {
         let before = std::mem::take(&mut self.last_text);
         match self.ask(&mut conversation, observer) {
             // Some servers do not keep to the tool choice.
-            Ok(reply) if matches!(reply.stop, StopReason::ToolUse | StopReason::Pause) => {
-                self.answer_without_running(&reply, observer)?;
-            }
+            Ok(reply) => drop(self.answer_without_running(&reply, observer)?),
             Err(failure) if matches!(failure.exit, Exit::Signal(_) | Exit::Io) => return Err(failure),
             Err(failure) if failure.exit != Exit::Timeout => {
                 observer.note(&format!("asked for its last words, the model gave none: {failure}"));
             }
-            Ok(_) | Err(_) => {}
+            Err(_) => {}
         }
         if self.last_text.trim().is_empty() {
             self.last_text = before;

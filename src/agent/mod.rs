@@ -29,6 +29,7 @@ pub use limits::Limits;
 pub use totals::Totals;
 pub use window::{AskWindow, Budget, UNKNOWN_WINDOW};
 
+use demand::CALLS_TOOLS;
 use repeats::Repeats;
 use window::is_too_long;
 
@@ -148,10 +149,10 @@ impl Agent<'_> {
             self.check_cost()?;
             let reply = self.ask(&mut conversation, observer)?;
             match reply.stop {
-                // Some servers do not keep to the tool choice.
                 StopReason::ToolUse if self.head.tool_choice == ToolChoice::None => {
                     let results = self.answer_without_running(&reply, observer)?;
-                    conversation.push(reply.resolve(results));
+                    self.spend_repair(&mut repairs)?;
+                    self.complain(CALLS_TOOLS, reply.resolve(results), &mut conversation, observer)?;
                 }
                 StopReason::ToolUse => {
                     before.clear();
@@ -168,13 +169,11 @@ impl Agent<'_> {
                     conversation.push(reply.resolve(results));
                 }
                 _ => {
-                    if reply.stop == StopReason::Pause {
-                        self.answer_without_running(&reply, observer)?;
-                    }
+                    let results = self.answer_without_running(&reply, observer)?;
                     let text = self.judge(&reply, std::mem::take(&mut before))?;
                     match self.read(&text, &mut repairs)? {
                         Ok(answer) => return Ok(answer),
-                        Err(fault) => self.complain(&fault, reply, &mut conversation, observer)?,
+                        Err(fault) => self.complain(&fault, reply.resolve(results), &mut conversation, observer)?,
                     }
                 }
             }
@@ -248,16 +247,14 @@ impl Agent<'_> {
         if partial.blocks.is_empty() && partial.usage == Usage::default() {
             return Ok(());
         }
-        self.record(&mut partial, observer, Some(error))
+        self.record(&mut partial, observer, Some(error))?;
+        self.answer_without_running(&partial, observer).map(drop)
     }
 
     fn record(&mut self, reply: &mut Reply, observer: &mut dyn Observer, error: Option<&ApiError>) -> Result<()> {
         self.last_text = reply.text();
         self.last_stop.clone_from(&reply.raw_stop);
         reply.lines.extend(observer.reply(reply, self.cost(&reply.usage), error)?);
-        if error.is_some() || !matches!(reply.stop, StopReason::ToolUse | StopReason::Pause) {
-            self.answer_without_running(reply, observer)?;
-        }
         Ok(())
     }
 

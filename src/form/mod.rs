@@ -102,13 +102,13 @@ impl Form {
         }
     }
 
-    /// How often the model may try again.
+    /// How often the model may try again; where any text is right, it is wrong only to call tools that may not be
+    /// called.
     #[must_use]
     pub fn repairs(&self) -> u32 {
         match self {
-            Self::Text => 0,
             Self::Code | Self::Choice(_) => 1,
-            Self::Schema(_) | Self::Check(_) => 2,
+            Self::Text | Self::Schema(_) | Self::Check(_) => 2,
         }
     }
 
@@ -131,6 +131,6 @@ impl Form {
     #[must_use]
     pub fn complaint(&self, fault: &str) -> String {
         let instruction = self.instruction().unwrap_or_default();
-        format!("Your answer cannot be used: {fault}\n\nAnswer again. {instruction}")
+        format!("Your answer cannot be used: {fault}\n\nAnswer again. {instruction}").trim_end().to_owned()
     }
 }

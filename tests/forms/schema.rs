@@ -151,3 +151,19 @@ fn a_reply_that_is_cut_or_declined_is_not_repaired() {
         let _ = Flux::to(&server).args(["--schema", "service", "p"]).run().failure(82, 1);
     });
 }
+
+#[test]
+fn a_server_that_lets_tools_be_called_after_all_does_not_keep_the_run_going() {
+    for_each_wire(|api| {
+        let call = |n: usize| api.calls(&[(&api.id(n), "list_files", json!({}))]);
+        for (flag, requests) in [(["--schema", "a int"], 3), (["--choice", "a,b"], 2)] {
+            let server = Server::of(api).unused_allowed().script([api.text("no"), call(1), call(2), call(3)]);
+            let run = Flux::to(&server).args(flag).arg("p").transcript().run().failure(83, 1);
+            assert_eq!(server.requests().len(), requests, "{flag:?}");
+            let transcript = run.transcript();
+            assert_eq!(transcript.faults(), Vec::<String>::new());
+            let results = transcript.messages("toolResult");
+            assert!(results.iter().all(|result| result.to_string().contains("no tool can be called any more")));
+        }
+    });
+}

@@ -26,18 +26,19 @@ fn many_runs(api: Api, runs: usize, every: usize) {
         if asks { api.turn("", &[call], usage) } else { api.text_using(&format!("answer {n}"), usage) }
     });
     let flux = ask().server(&server).file("a.txt", "alpha beta\n".repeat(100));
-    let (mut killed, mut lost) = (0, 0);
+    let (mut killed, mut lost, mut whole) = (0, 0, Duration::from_millis(10));
     for n in 0..runs {
         let before = fs::read_to_string(flux.here("talk.jsonl")).unwrap_or_default();
         let question = format!("question {n}");
         let flux = flux.clone().args(["-c", "talk.jsonl", "--max-context", "16000", &question]);
         if n % every == every - 1 {
             let running = flux.start();
-            std::thread::sleep(Duration::from_micros(fastrand::u64(500..25_000)));
+            std::thread::sleep(whole.mul_f64(fastrand::f64()));
             running.signal_if_there(Signal::KILL);
             killed += usize::from(running.wait().signal == Some(9));
         } else {
-            let _ = flux.run().code(0);
+            // A kill is to come while a run lasts, however fast the machine is just now.
+            whole = flux.run().code(0).elapsed;
         }
         let after = fs::read_to_string(flux.here("talk.jsonl")).unwrap_or_default();
         // A torn tail is the most that a kill can cost; the next run removes it.
