@@ -325,6 +325,12 @@ impl ToolResult {
     pub fn cancelled() -> Self {
         Self::error("cancelled", "the run was stopped before this call")
     }
+
+    /// A call of a run that ended, nobody knows how, before its result was written.
+    #[must_use]
+    pub fn interrupted() -> Self {
+        Self::error("interrupted", "the run ended before this call had a result")
+    }
 }
 
 impl Arguments {

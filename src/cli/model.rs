@@ -115,7 +115,7 @@ fn settle(server: Server, model_id: String, key: Option<key::Key>, wanted: &Mode
         wire: server.wire,
         quirks,
         base_url: server.base.shown(),
-        secrets: key.iter().cloned().collect(),
+        secrets: key.iter().cloned().chain(server.base.secrets()).collect(),
         base: server.base,
         key,
     }

@@ -4,6 +4,7 @@ use super::Endpoint;
 use super::proxy::is_loopback;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
+use crate::base::secret::Secret;
 
 /// A parsed base URL without a trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,15 @@ impl Base {
             scheme,
             host,
         })
+    }
+
+    /// The values in its query that are keys by their names.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        const NAMES: [&str; 6] = ["key", "token", "secret", "sig", "auth", "pass"];
+        let fields = self.query.trim_start_matches('?').split('&').filter_map(|field| field.split_once('='));
+        let is_secret = |name: &str| NAMES.iter().any(|part| name.to_ascii_lowercase().contains(part));
+        fields.filter(|(name, _)| is_secret(name)).map(|(_, value)| Secret::new(value.to_owned())).collect()
     }
 
     /// The TCP port.

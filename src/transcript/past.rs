@@ -269,8 +269,8 @@ impl Past {
     /// Adds the turn that was being read. Calls without a result are answered as interrupted.
     fn close_turn(&mut self) {
         let (Some(open), Some(conversation)) = (self.open.take(), &mut self.conversation) else { return };
-        let interrupted = || ToolResult::error("interrupted", "the run ended before this call had a result");
-        let results = open.results.into_iter().map(|(_, result)| result.unwrap_or_else(interrupted)).collect();
+        let result = |(_, result): (_, Option<ToolResult>)| result.unwrap_or_else(ToolResult::interrupted);
+        let results = open.results.into_iter().map(result).collect();
         let says_something = open.reply.tools().next().is_some()
             || !open.reply.text().trim().is_empty()
             || open.reply.stop == StopReason::Pause;

@@ -42,6 +42,13 @@ fn dry_run_runs_no_key_command_and_touches_no_file() {
 }
 
 #[test]
+fn a_key_in_the_address_is_shown_nowhere() {
+    let url = "http://127.0.0.1:1/v1?key=AIzaSecretSecret&api-version=2026-01-01";
+    let run = ask().args(["--base-url", url, "-m", "m", "--dry-run", "p"]).run().code(0);
+    assert!(run.out().contains("?key=[REDACTED]&api-version=2026-01-01"), "{}", run.out());
+}
+
+#[test]
 fn dry_run_still_refuses_input_that_cannot_be_sent() {
     let _ = ask().key(Api::Anthropic).args(["--dry-run", "-f", "missing", "p"]).run().failure(66, 1);
     let _ = ask().args(["--dry-run"]).run().failure(2, 3);

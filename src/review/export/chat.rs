@@ -214,10 +214,10 @@ impl Chat {
         self.tool(&id, &name, result.text.clone())
     }
 
-    /// A crash leaves calls without results, which no reader takes: they get the result of a run that was stopped.
+    /// A crash leaves calls without results, which no reader takes: they are answered as a session would.
     fn answer_rest(&mut self) -> Result<()> {
         while let Some((id, name)) = self.waiting.pop_front() {
-            self.tool(&id, &name, ToolResult::cancelled().text)?;
+            self.tool(&id, &name, ToolResult::interrupted().text)?;
         }
         Ok(())
     }
