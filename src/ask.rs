@@ -85,7 +85,7 @@ fn for_people(settings: &Settings, terminals: Terminals) -> Option<Exit> {
     }
     let answer = match words.as_str() {
         "help" => help::command_help("ask"),
-        "version" => concat!("flux ", env!("CARGO_PKG_VERSION"), "\n").to_owned(),
+        "version" => help::VERSION.to_owned(),
         "list models" => help::models(),
         "list tools" => match tools(settings) {
             Ok(list) => list,

@@ -16,6 +16,9 @@ use crate::toolbox::Built;
 use crate::tools::{self, Kind};
 use crate::wire::{models, providers};
 
+/// What `--version` prints, for which the command line need not be known.
+pub const VERSION: &str = concat!("flux ", env!("CARGO_PKG_VERSION"), "\n");
+
 const PERMISSIONS: &str = include_str!("permissions.txt");
 
 /// Prints to stdout. What others have written in it cannot move the cursor of a terminal.

@@ -59,6 +59,11 @@ pub fn main() {
 }
 
 fn run(words: &[OsString]) -> Exit {
+    if let [word] = words
+        && (word == "--version" || word == "-V")
+    {
+        return help::print(help::VERSION);
+    }
     let full = std::iter::once(OsString::from("flux")).chain(words.iter().cloned());
     let matches = match <Cli as clap::CommandFactory>::command().try_get_matches_from(full) {
         Ok(matches) => matches,

@@ -386,6 +386,12 @@ impl Chosen {
         Some(Ledger::new(&directory, self.key.as_ref(), &self.base.origin()))
     }
 
+    /// Whether requests need neither a lookup nor certificates nor a proxy.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        self.base.is_direct()
+    }
+
     /// The TCP port that the client connects to.
     ///
     /// # Errors

@@ -107,6 +107,12 @@ impl Base {
         is_loopback(&self.host)
     }
 
+    /// Whether it is reached without a lookup, certificates or a proxy: plain http to an address of this machine.
+    #[must_use]
+    pub fn is_direct(&self) -> bool {
+        !self.is_https() && self.is_loopback() && self.host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
+    }
+
     /// Where requests to `path` go, with these headers.
     #[must_use]
     pub fn endpoint(&self, path: &str, headers: Vec<(String, String)>) -> Endpoint {

@@ -1,15 +1,16 @@
-//! Runs a program as a whole process and takes what the system says of it.
+//! Runs a program as a whole process and takes what the system and the server say of it.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 use std::io::{Read as _, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::server::Server;
+use super::server::{Script, Seen, Server, Wire};
 
 /// Who is measured.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
     /// The program.
     Flux,
@@ -17,8 +18,25 @@ pub enum Subject {
     Floor,
 }
 
+/// What is measured.
+#[derive(Clone, Copy)]
+pub struct Case<'a> {
+    /// The server's wire; the floor speaks that of Anthropic.
+    pub wire: Wire,
+    /// What the server says.
+    pub script: Script,
+    /// Bytes of stdin.
+    pub input: usize,
+    /// Further arguments of flux.
+    pub args: &'a [&'a str],
+    /// stdout is read so fast, in bytes a second; at once without.
+    pub reading: Option<usize>,
+    /// Where the program runs.
+    pub folder: &'a Path,
+}
+
 /// What one run took.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub struct Figures {
     /// From the start to the end, in milliseconds.
     pub wall_ms: f64,
@@ -26,67 +44,125 @@ pub struct Figures {
     pub cpu_ms: f64,
     /// The largest resident size.
     pub peak_kib: f64,
-    /// Connections that the server saw.
-    pub connections: f64,
+    /// Milliseconds from the server's first byte of an answer to the first of stdout.
+    pub first_ms: f64,
+    /// Milliseconds from the server's last byte to the end of the process.
+    pub exit_ms: f64,
+    /// Bytes of stdout.
+    pub output: f64,
+    /// What the server saw.
+    pub seen: Seen,
 }
 
-/// The medians of `runs` alternating runs of both.
-pub fn compare(runs: usize, turns: usize, input: usize) -> [Figures; 2] {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("a.txt"), "alpha\n").expect("a file");
-    let input = "a line of input text that means nothing\n".repeat(input / 40 + 1);
+impl Figures {
+    /// The mean time in milliseconds that the program took between two turns: from the last byte of a reply to the
+    /// first byte of the next request.
+    pub fn own_ms(&self, turns: std::ops::Range<usize>) -> f64 {
+        let count = turns.len() as f64;
+        let one = |n: usize| Some(self.seen.asked.get(n)?.saturating_duration_since(self.seen.answered.get(n - 1)?.1));
+        turns.filter_map(one).map(|own| own.as_secs_f64() * 1000.0).sum::<f64>() / count
+    }
+}
+
+/// Alternating runs of both, the first of which does not count.
+pub fn compare(runs: usize, case: &Case<'_>) -> [Vec<Figures>; 2] {
+    let input = "a line of input text that means nothing\n".repeat(case.input / 40 + 1);
     let mut all: [Vec<Figures>; 2] = [Vec::new(), Vec::new()];
     for n in 0..=runs {
         for (i, subject) in [Subject::Flux, Subject::Floor].into_iter().enumerate() {
-            let figures = once(subject, turns, &input, folder.path());
-            if n > 0 {
+            let figures = once(subject, case, &input);
+            if n > 0 || runs == 1 {
                 all[i].push(figures);
             }
         }
     }
-    all.map(|runs| Figures {
-        wall_ms: median(&runs, |f| f.wall_ms),
-        cpu_ms: median(&runs, |f| f.cpu_ms),
-        peak_kib: median(&runs, |f| f.peak_kib),
-        connections: median(&runs, |f| f.connections),
-    })
+    all
 }
 
-fn median(runs: &[Figures], of: impl Fn(&Figures) -> f64) -> f64 {
-    let mut values: Vec<f64> = runs.iter().map(of).collect();
+/// The median of a figure.
+pub fn median(runs: &[Figures], of: impl Fn(&Figures) -> f64) -> f64 {
+    middle(runs.iter().map(of).collect())
+}
+
+/// The median of some values.
+pub fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-fn once(subject: Subject, turns: usize, input: &str, folder: &std::path::Path) -> Figures {
-    let server = Server::start(turns);
+/// The wall time in milliseconds of a command that prints to nobody, and whether it succeeded.
+pub fn time(command: &mut Command) -> f64 {
+    let start = Instant::now();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("the program");
+    assert!(status.success(), "{command:?}");
+    start.elapsed().as_secs_f64() * 1000.0
+}
+
+/// The command of flux against this server.
+pub fn flux(case: &Case<'_>, url: &str) -> Command {
+    let (name, base) = match case.wire {
+        Wire::Anthropic => ("anthropic", url.to_owned()),
+        Wire::Responses => ("openai-responses", format!("{url}/v1")),
+        Wire::Chat => ("openai-chat", format!("{url}/v1")),
+    };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_flux"));
+    command.args(["ask", "--wire", name, "-m", "m", "--max-turns", "0", "--max-tool-calls", "0"]);
+    command.args(["--max-input", "0", "--max-context", "1G", "--base-url", &base]).args(case.args);
+    command.arg("say it").env_clear().env("HOME", "/nonexistent").current_dir(case.folder);
+    command
+}
+
+fn once(subject: Subject, case: &Case<'_>, input: &str) -> Figures {
+    let wire = if subject == Subject::Flux { case.wire } else { Wire::Anthropic };
+    let server = Server::start(wire, case.script);
     let mut command = match subject {
-        Subject::Flux => {
-            let mut command = Command::new(env!("CARGO_BIN_EXE_flux"));
-            command.args(["ask", "--wire", "anthropic", "-m", "m", "--max-turns", "0", "--max-tool-calls", "0"]);
-            command.args(["--base-url", &server.url, "say it"]);
-            command
-        }
+        Subject::Flux => flux(case, &server.url),
         Subject::Floor => {
             let mut command = Command::new(std::env::current_exe().expect("this program"));
             command.args(["floor", &format!("{}/v1/messages", server.url)]);
+            command.env_clear().env("HOME", "/nonexistent").current_dir(case.folder);
             command
         }
     };
-    command.env_clear().env("HOME", "/nonexistent").current_dir(folder);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let start = Instant::now();
     let mut child = command.spawn().expect("the program");
     let mut stdin = child.stdin.take().expect("its stdin");
     stdin.write_all(input.as_bytes()).expect("input");
     drop(stdin);
-    let mut output = String::new();
-    child.stdout.take().expect("its stdout").read_to_string(&mut output).expect("output");
+    let (output, first) = read(&mut child, case.reading);
     let (cpu_ms, peak_kib) = reap(&child);
-    let wall_ms = start.elapsed().as_secs_f64() * 1000.0;
-    assert_eq!(output, "done\n");
-    let connections = f64::from(u32::try_from(server.connections()).unwrap_or(u32::MAX));
-    Figures { wall_ms, cpu_ms, peak_kib, connections }
+    let end = Instant::now();
+    let seen = server.seen();
+    let since = |from: Instant, to: Instant| to.saturating_duration_since(from).as_secs_f64() * 1000.0;
+    let (spoken, silent) = seen.answered.last().copied().unwrap_or((end, end));
+    Figures {
+        wall_ms: since(start, end),
+        cpu_ms,
+        peak_kib,
+        first_ms: since(spoken, first.unwrap_or(end)),
+        exit_ms: since(silent, end),
+        output: output as f64,
+        seen,
+    }
+}
+
+/// Reads stdout to its end. Returns how many bytes came, and when the first did.
+fn read(child: &mut Child, pace: Option<usize>) -> (usize, Option<Instant>) {
+    let mut stdout = child.stdout.take().expect("its stdout");
+    let (mut buffer, mut total, mut first) = (vec![0; 64 << 10], 0, None);
+    let most = pace.map_or(buffer.len(), |pace| pace / 20);
+    loop {
+        let count = stdout.read(&mut buffer[..most]).expect("output");
+        if count == 0 {
+            return (total, first);
+        }
+        first.get_or_insert_with(Instant::now);
+        total += count;
+        if pace.is_some() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 /// Waits for the end of a child. Returns its CPU time in milliseconds and its largest resident size in KiB.

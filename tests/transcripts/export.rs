@@ -109,7 +109,11 @@ fn calls_that_a_crash_left_open_get_an_answer() {
     for format in ["openai", "hf"] {
         let runs = exported(&place, &path, format);
         assert_eq!(roles(&runs[0]), ["system", "user", "assistant", "tool", "tool"]);
-        assert!(runs[0]["messages"][4]["content"].as_str().is_some_and(|text| text.contains("before this call had a result")));
+        assert!(
+            runs[0]["messages"][4]["content"]
+                .as_str()
+                .is_some_and(|text| text.contains("before this call had a result"))
+        );
     }
     assert_eq!(exported(&place, &path, "atif")[0]["final_metrics"]["extra"]["status"], "crashed");
 }

@@ -1,0 +1,61 @@
+//! Instruction counts, which do not depend on how busy a machine is: by callgrind, compared with a committed file.
+
+use std::process::{Command, Stdio};
+
+use super::measure::{Case, flux};
+use super::server::{Script, Server, Wire};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bench/instructions.txt");
+/// A count may differ by this part of itself.
+const TOLERANCE: f64 = 0.05;
+
+const CASES: &[(&str, Script, &[&str])] = &[
+    ("a plain answer", Script::Turns(0), &["-n", "--no-tools"]),
+    ("100 turns", Script::Turns(100), &["-n"]),
+    ("10,000 chunks", Script::Chunks(10_000), &["-n", "--no-tools"]),
+];
+
+/// Compares the counts with the file. Returns false if one differs by more than the tolerance.
+pub fn compare() -> bool {
+    let counts: Vec<(&str, u64)> = CASES.iter().map(|(name, script, args)| (*name, count(*script, args))).collect();
+    let compiler = Command::new("rustc").arg("--version").output().expect("rustc").stdout;
+    let compiler = String::from_utf8_lossy(&compiler).trim().to_owned();
+    if std::env::var_os("FLUX_REGENERATE").is_some() {
+        let lines: Vec<String> = counts.iter().map(|(name, count)| format!("{name}: {count}\n")).collect();
+        std::fs::write(FILE, format!("{compiler}\n{}", lines.concat())).expect("the file");
+    }
+    let text = std::fs::read_to_string(FILE).expect("the committed counts");
+    if text.lines().next() != Some(&compiler) {
+        println!("the counts are those of another compiler, {:?}: nothing to compare", text.lines().next());
+    }
+    let mut good = true;
+    for (name, count) in counts {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let before: f64 = line.and_then(|number| number.parse().ok()).unwrap_or(0.0);
+        #[expect(clippy::cast_precision_loss, reason = "no program runs that long")]
+        let ratio = count as f64 / before;
+        good &= (ratio - 1.0).abs() <= TOLERANCE || text.lines().next() != Some(&compiler);
+        println!("{name:<44} {count:>12} {before:>12} {ratio:>7.3}");
+    }
+    good
+}
+
+/// The instructions of one run.
+fn count(script: Script, args: &[&str]) -> u64 {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.txt"), "a line of some file that is read\n".repeat(30)).expect("a file");
+    let server = Server::start(Wire::Anthropic, script);
+    let case = Case { wire: Wire::Anthropic, script, input: 0, args, reading: None, folder: folder.path() };
+    let plain = flux(&case, &server.url);
+    let out = folder.path().join("callgrind.out");
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "-q", &format!("--callgrind-out-file={}", out.display())]);
+    command.arg(plain.get_program()).args(plain.get_args()).env_clear().env("HOME", "/nonexistent");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let output = command.env("PATH", path).current_dir(folder.path()).stdin(Stdio::null()).output().expect("valgrind");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = std::fs::read_to_string(&out).expect("callgrind's output");
+    let summary =
+        text.lines().find_map(|line| line.strip_prefix("summary: ").or_else(|| line.strip_prefix("totals: ")));
+    summary.and_then(|number| number.trim().parse().ok()).expect("a count")
+}

@@ -1,0 +1,182 @@
+//! The parts of the benchmark.
+
+#![expect(clippy::cast_precision_loss, reason = "figures for people")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::measure::{Case, Figures, compare, flux, median, middle, time};
+use super::server::{Script, Server, Wire};
+
+/// Each part by its name.
+pub const PARTS: &[(&str, fn())] = &[
+    ("start", start),
+    ("answer", answer),
+    ("turns", turns),
+    ("stream", stream),
+    ("input", input),
+    ("parallel", parallel),
+    ("search", search),
+    ("slow", slow),
+];
+
+const PLAIN: &[&str] = &[];
+
+/// A case in a folder with one small file.
+fn in_folder<T>(run: impl FnOnce(Case<'_>) -> T) -> T {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("a.txt"), "a line of some file that is read\n".repeat(30)).expect("a file");
+    let (script, wire) = (Script::Turns(0), Wire::Anthropic);
+    run(Case { wire, script, input: 1024, args: PLAIN, reading: None, folder: folder.path() })
+}
+
+fn row(name: &str, flux: f64, floor: f64) {
+    println!("{name:<44} {flux:>10.2} {floor:>10.2} {:>7.2}", flux / floor);
+}
+
+fn rows(name: &str, [flux, floor]: &[Vec<Figures>; 2], wanted: &[Wanted]) {
+    for (what, of) in wanted {
+        row(&format!("{name}, {what}"), median(flux, of), median(floor, of));
+    }
+}
+
+/// A figure and its name.
+type Wanted = (&'static str, fn(&Figures) -> f64);
+
+const WALL: Wanted = ("wall ms", |f| f.wall_ms);
+const CPU: Wanted = ("CPU ms", |f| f.cpu_ms);
+const PEAK: Wanted = ("peak KiB", |f| f.peak_kib);
+const SENT: Wanted = ("KiB sent", |f| f.seen.bytes as f64 / 1024.0);
+const CONNECTIONS: Wanted = ("connections", |f| f.seen.connections as f64);
+
+/// The program's start beside that of a program that prints a line.
+fn start() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (source, hello) = (folder.path().join("hello.rs"), folder.path().join("hello"));
+    std::fs::write(&source, "fn main() { println!(\"hello\"); }").expect("a file");
+    let built = Command::new("rustc").arg("-O").arg(&source).arg("-o").arg(&hello).status().expect("rustc");
+    assert!(built.success());
+    for flag in ["--version", "--help"] {
+        let (mut own, mut least) = (Vec::new(), Vec::new());
+        for _ in 0..60 {
+            own.push(time(Command::new(env!("CARGO_BIN_EXE_flux")).arg(flag)));
+            least.push(time(&mut Command::new(&hello)));
+        }
+        row(&format!("{flag} beside hello world, wall ms"), middle(own), middle(least));
+    }
+    let size = std::fs::metadata(env!("CARGO_BIN_EXE_flux")).expect("the program").len();
+    println!("{:<44} {:>10.2}", "the binary, MiB", size as f64 / f64::from(1 << 20));
+}
+
+fn answer() {
+    in_folder(|case| {
+        rows("plain answer", &compare(31, &case), &[WALL, CPU, PEAK, SENT]);
+        let streamed = compare(31, &Case { args: &["--stream"], ..case });
+        rows(
+            "plain answer",
+            &streamed,
+            &[("first byte out ms", |f| f.first_ms), ("exit after the end ms", |f| f.exit_ms)],
+        );
+        let bare = compare(1, &Case { args: &["--no-tools"], ..case });
+        println!(
+            "{:<44} {:>10.0}",
+            "a request without tools, bytes besides 1 KiB",
+            median(&bare[0], |f| f.seen.bytes as f64) - 1040.0
+        );
+    });
+}
+
+fn turns() {
+    in_folder(|case| {
+        for (turns, runs) in [(10, 9), (200, 5), (1000, 3)] {
+            for (wire, name) in [(Wire::Anthropic, "anthropic"), (Wire::Responses, "responses"), (Wire::Chat, "chat")] {
+                let both = compare(runs, &Case { wire, script: Script::Turns(turns), ..case });
+                rows(&format!("{turns} turns, {name}"), &both, &[WALL, CPU, PEAK, SENT, CONNECTIONS]);
+                let last = turns.saturating_sub(10).max(1)..turns + 1;
+                for range in [1..11, last] {
+                    let of = |f: &Figures| f.own_ms(range.clone());
+                    let name = format!("{turns} turns, {name}, own ms a turn {}-{}", range.start + 1, range.end);
+                    row(&name, median(&both[0], of), median(&both[1], of));
+                }
+            }
+        }
+    });
+}
+
+fn stream() {
+    in_folder(|case| {
+        for (script, name) in
+            [(Script::Chunks(100_000), "100,000 chunks"), (Script::Bytes(1000), "100,000 one-byte reads")]
+        {
+            rows(name, &compare(5, &Case { script, ..case }), &[WALL, CPU, PEAK]);
+        }
+    });
+}
+
+fn input() {
+    in_folder(|case| {
+        for (size, name) in [(10, "10 MiB of stdin"), (100, "100 MiB of stdin")] {
+            rows(name, &compare(3, &Case { input: size << 20, ..case }), &[WALL, CPU, PEAK]);
+        }
+    });
+}
+
+fn parallel() {
+    in_folder(|case| {
+        let both = compare(9, &Case { script: Script::Parallel(64), ..case });
+        rows("64 calls in one turn", &both, &[WALL, CPU, PEAK]);
+    });
+}
+
+/// A tree of 100 MB beside `rg`, which uses as many threads as there are processors.
+fn search() {
+    let tree = tempfile::tempdir().expect("a folder");
+    grow(tree.path());
+    let case = Case {
+        wire: Wire::Anthropic,
+        script: Script::Search,
+        input: 0,
+        args: &["-n"],
+        reading: None,
+        folder: tree.path(),
+    };
+    let (mut own, mut ripgrep) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        let server = Server::start(case.wire, case.script);
+        let _ = time(&mut flux(&case, &server.url));
+        let seen = server.seen();
+        own.push(seen.asked[1].duration_since(seen.answered[0].1).as_secs_f64() * 1000.0);
+        let mut rg = Command::new("rg");
+        rg.args(["-n", "needle [0-9]+"]).current_dir(tree.path()).stderr(Stdio::null());
+        if Command::new("rg").arg("--version").stdout(Stdio::null()).status().is_ok() {
+            ripgrep.push(time(&mut rg));
+        }
+    }
+    if ripgrep.is_empty() {
+        println!("{:<44} {:>10.2}   (rg is not on PATH)", "grep_search over 100 MB, ms", middle(own));
+    } else {
+        row("grep_search over 100 MB beside rg, ms", middle(own), middle(ripgrep));
+    }
+}
+
+/// 2,000 files of 50 KB; one in a hundred lines of one in ten files matches.
+fn grow(tree: &Path) {
+    let line = "a line of some source file with words that nobody is looking for\n";
+    for n in 0..2000 {
+        let folder = tree.join(format!("d{}", n / 50));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let mut text = line.repeat(50_000 / line.len());
+        if n % 10 == 0 {
+            text.push_str("needle 42\n");
+        }
+        std::fs::write(folder.join(format!("f{n}.txt")), text).expect("a file");
+    }
+}
+
+/// A reader that takes 64 KiB a second, once: it takes a while.
+fn slow() {
+    in_folder(|case| {
+        let both = compare(1, &Case { script: Script::Long(1 << 20), reading: Some(64 << 10), ..case });
+        rows("1 MiB to a reader of 64 KiB a second", &both, &[CPU, ("bytes out", |f| f.output)]);
+    });
+}
