@@ -5,3 +5,4 @@
 mod continued;
 mod crashes;
 mod files;
+mod unanswered;

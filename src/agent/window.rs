@@ -109,7 +109,7 @@ impl Agent<'_> {
     /// What to tell the user when a prompt is too long for good.
     pub(super) fn too_long(&self, conversation: &Conversation, error: &ApiError) -> Failure {
         let all = self.budget.tokens();
-        let task = self.weigh(&conversation.entries()[conversation.task()]);
+        let task = self.weigh(&Entry::User(conversation.task_alone().into()));
         let task = self.budget.estimator.tokens(task).min(all);
         let remedy = if task > all / 2 {
             "shorten it (head -c, tail -c)"
@@ -150,7 +150,7 @@ impl Agent<'_> {
     /// too much: then half of the assumed room is for what follows the task.
     fn most_tokens(&self, conversation: &Conversation) -> u64 {
         let most = self.budget.prompt;
-        let task = self.fixed_weight() + self.weigh(&conversation.entries()[conversation.task()]);
+        let task = self.fixed_weight() + self.weigh(&Entry::User(conversation.task_alone().into()));
         let task = self.budget.estimator.tokens(task);
         if self.budget.assumed && task > most / 4 * 3 { task + most / 2 } else { most }
     }

@@ -1,19 +1,20 @@
 //! The conversation: entries that always begin with the user and never hold an open call.
 
-use super::{Exchange, Part, StopReason, Turn, UserMessage};
+use super::pieces::Pieces;
+use super::{Exchange, Said, StopReason, Turn, UserMessage};
 
 /// One entry of a conversation.
 #[derive(Debug, Clone)]
 #[expect(clippy::large_enum_variant, reason = "nearly every entry is a step")]
 pub enum Entry {
     /// A message of the user.
-    User(UserMessage),
+    User(Said),
     /// An assistant turn whose every tool call has been answered.
     Step {
         /// The turn.
         turn: Turn<Exchange>,
         /// What the user adds after the results, in the same message on wires that have them in one.
-        note: Option<UserMessage>,
+        note: Option<Said>,
     },
 }
 
@@ -22,15 +23,22 @@ pub enum Entry {
 #[derive(Debug, Clone)]
 pub struct Conversation {
     entries: Vec<Entry>,
-    /// The entry that holds this run's message.
-    task: usize,
+    task: Place,
+}
+
+/// Where this run's message stands.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    entry: usize,
+    /// Which of the messages that were said there.
+    message: usize,
 }
 
 impl Conversation {
     /// Begins with the user's first message.
     #[must_use]
     pub fn new(first: UserMessage) -> Self {
-        Self { entries: vec![Entry::User(first)], task: 0 }
+        Self { entries: vec![Entry::User(first.into())], task: Place::default() }
     }
 
     /// All entries in order; the first is the user's.
@@ -42,7 +50,15 @@ impl Conversation {
     /// The place of the entry that holds this run's message, as an entry of its own or as a note.
     #[must_use]
     pub fn task(&self) -> usize {
-        self.task
+        self.task.entry
+    }
+
+    /// This run's message by itself.
+    #[must_use]
+    pub fn task_alone(&self) -> UserMessage {
+        let said = self.entries.get(self.task.entry).and_then(said).cloned();
+        let messages = said.map(Said::into_messages).unwrap_or_default();
+        messages.into_iter().nth(self.task.message).unwrap_or_default()
     }
 
     /// How many messages there are, the results of a turn counted as one.
@@ -74,26 +90,29 @@ impl Conversation {
     /// as a note; after a message that was never answered it joins that message.
     pub fn push_user(&mut self, message: UserMessage) {
         match self.entries.last_mut() {
-            Some(Entry::User(open)) => open.append(message),
-            Some(Entry::Step { turn, note }) if turn.tools().next().is_some() => match note {
-                Some(open) => open.append(message),
-                None => *note = Some(message),
-            },
-            _ => self.entries.push(Entry::User(message)),
+            Some(Entry::User(open) | Entry::Step { note: Some(open), .. }) => open.push(message),
+            Some(Entry::Step { turn, note }) if turn.tools().next().is_some() => *note = Some(message.into()),
+            _ => self.entries.push(Entry::User(message.into())),
         }
     }
 
     /// Appends the message that a run is for. What flux itself had said last in an earlier run, and nobody answered,
     /// is not said again.
     pub fn push_task(&mut self, message: UserMessage) {
-        if self.entries.len() > self.task + 1 {
+        if self.entries.len() > self.task.entry + 1 {
             match self.entries.last_mut() {
                 Some(Entry::Step { note, .. }) => *note = None,
                 _ => drop(self.entries.pop()),
             }
         }
         self.push_user(message);
-        self.task = self.entries.len().saturating_sub(1);
+        self.task = self.end();
+    }
+
+    /// The place of the message that was said last.
+    fn end(&self) -> Place {
+        let message = self.entries.last().and_then(said).map_or(0, |said| said.count() - 1);
+        Place { entry: self.entries.len().saturating_sub(1), message }
     }
 
     /// Whether an assistant turn may come next.
@@ -110,8 +129,8 @@ impl Conversation {
     pub fn reopen(&mut self) {
         let is_tools =
             |entry: &Entry| matches!(entry, Entry::Step { turn, note: None } if turn.tools().next().is_some());
-        let kept = self.entries.iter().skip(self.task + 1).take_while(|entry| is_tools(entry)).count();
-        self.entries.truncate(self.task + 1 + kept);
+        let kept = self.entries.iter().skip(self.task.entry + 1).take_while(|entry| is_tools(entry)).count();
+        self.entries.truncate(self.task.entry + 1 + kept);
     }
 
     /// The entries, to be changed in what they hold.
@@ -119,34 +138,49 @@ impl Conversation {
         &mut self.entries
     }
 
-    /// Keeps only the entries for which `kept` is true. What is kept must begin with the user and alternate as before.
-    pub(super) fn keep(&mut self, kept: &[bool]) {
-        let gone_before_task = kept.iter().take(self.task).filter(|kept| !**kept).count();
-        self.task -= gone_before_task;
-        let mut kept = kept.iter();
-        self.entries.retain(|_| kept.next().copied().unwrap_or(true));
+    /// Has `work` remove what it will of the pieces that this is made of.
+    pub(super) fn in_pieces<T>(&mut self, work: impl FnOnce(&mut Pieces) -> T) -> T {
+        let (mut all, mut task) = (Vec::with_capacity(self.entries.len()), 0);
+        for (at, entry) in std::mem::take(&mut self.entries).into_iter().enumerate() {
+            let said = match entry {
+                Entry::User(said) => Some(said),
+                Entry::Step { turn, note } => {
+                    all.push(Entry::Step { turn, note: None });
+                    note
+                }
+            };
+            if at == self.task.entry {
+                task = all.len() + self.task.message;
+            }
+            let messages = said.map(Said::into_messages).into_iter().flatten();
+            all.extend(messages.map(|message| Entry::User(message.into())));
+        }
+        let mut pieces = Pieces::new(all, task);
+        let result = work(&mut pieces);
+        *self = pieces.join();
+        result
     }
 
-    /// Makes the note of an entry the first message, without anything that came before it. Returns what is gone;
-    /// nothing happens where there is no note.
-    pub(super) fn begin_with_note(&mut self, at: usize) -> Vec<Entry> {
-        let Some(Entry::Step { note, .. }) = self.entries.get_mut(at) else { return Vec::new() };
-        let Some(message) = note.take() else { return Vec::new() };
-        let later = self.entries.split_off(at + 1);
-        let gone = std::mem::replace(&mut self.entries, vec![Entry::User(message)]);
-        self.entries.extend(later);
-        self.task = self.task.saturating_sub(at);
-        gone
+    /// Of pieces that stand in a sound order, one of which is this run's message.
+    pub(super) fn of_pieces(pieces: impl Iterator<Item = (Entry, bool)>) -> Self {
+        let mut whole = Self { entries: Vec::new(), task: Place::default() };
+        for (piece, is_task) in pieces {
+            match piece {
+                Entry::User(said) => said.into_messages().into_iter().for_each(|message| whole.push_user(message)),
+                Entry::Step { turn, .. } => whole.push(turn),
+            }
+            if is_task {
+                whole.task = whole.end();
+            }
+        }
+        whole
     }
 }
 
-impl UserMessage {
-    /// Adds what the user says after this, parted by a blank line.
-    fn append(&mut self, later: UserMessage) {
-        if !self.parts.is_empty() && !later.parts.is_empty() {
-            self.parts.push(Part::Text("\n\n".to_owned()));
-        }
-        self.parts.extend(later.parts);
-        self.lines.extend(later.lines);
+/// What the user says in an entry.
+pub(super) fn said(entry: &Entry) -> Option<&Said> {
+    match entry {
+        Entry::User(said) => Some(said),
+        Entry::Step { note, .. } => note.as_ref(),
     }
 }

@@ -1,6 +1,7 @@
 //! How many tokens a request has before the server has counted them. Everything here is an estimate and is named so;
 //! what the server reported is [`Usage`](super::Usage).
 
+use super::conversation::said;
 use super::{Entry, Media, Part};
 
 /// Tokens of 1024 bytes before anything is known: four bytes a token.
@@ -58,11 +59,7 @@ impl Estimator {
 /// the length of their base64.
 #[must_use]
 pub fn weight(entry: &Entry, bytes: u64) -> u64 {
-    let message = match entry {
-        Entry::User(message) => Some(message),
-        Entry::Step { note, .. } => note.as_ref(),
-    };
-    let parts = message.into_iter().flat_map(|message| &message.parts);
+    let parts = said(entry).into_iter().flat_map(|message| &message.parts);
     let media = parts.filter_map(|part| if let Part::Media(media) = part { Some(media) } else { None });
     media.fold(bytes, |weight, media| {
         weight.saturating_sub(media.base64.len() as u64).saturating_add(cost(media).saturating_mul(1024) / USUAL)
@@ -111,7 +108,8 @@ mod tests {
     #[test]
     fn attachments_do_not_count_as_text() {
         let media = |mime, length| Media { mime, name: String::new(), base64: "A".repeat(length) };
-        let entry = |media| Entry::User(UserMessage { parts: vec![Part::Media(media)], ..UserMessage::default() });
+        let entry =
+            |media| Entry::User(UserMessage { parts: vec![Part::Media(media)], ..UserMessage::default() }.into());
         let image = weight(&entry(media("image/png", 4_000_000)), 4_000_100);
         assert_eq!(image, 100 + 4 * IMAGE);
         let paper = weight(&entry(media("application/pdf", 4_000_000)), 4_000_100);

@@ -5,7 +5,9 @@
 
 mod conversation;
 pub mod estimate;
+mod pieces;
 pub mod prune;
+mod said;
 mod unique;
 
 use std::borrow::Cow;
@@ -13,6 +15,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 pub use conversation::{Conversation, Entry};
+pub use said::Said;
 pub use unique::parse as unique_json;
 
 /// A piece of provider state that goes back unchanged, byte for byte, to the wire and model that wrote it

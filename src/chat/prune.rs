@@ -2,9 +2,11 @@
 //! knows sizes only as weights that somebody else measures.
 //!
 //! What makes a request valid cannot be broken here: a call and its result are one value, and what is removed is
-//! always a turn with all its results, or a question together with its answer. The message that the run is for is
-//! never touched.
+//! always a turn with all its results or a message of the user, by [`Pieces`] that stay sound. The message that the run
+//! is for is never touched.
 
+use super::conversation::said;
+use super::pieces::Pieces;
 use super::{Block, Conversation, Entry, Exchange, LineId, Turn};
 use crate::base::text;
 
@@ -48,27 +50,30 @@ enum Importance {
     Plain,
     Change,
     Error,
+    Answer,
     User,
 }
 
 /// Shortens the conversation if it is over the budget: old results first, then old exchanges whole, at last the newest
 /// results. `weigh` tells what an entry weighs.
 pub fn prune(conversation: &mut Conversation, goal: Goal, weigh: &mut dyn FnMut(&Entry) -> u64) -> Pruned {
-    let mut work = Work::new(conversation, goal.fixed, weigh);
-    if work.total <= goal.budget {
+    let total = goal.fixed + conversation.entries().iter().map(&mut *weigh).sum::<u64>();
+    if total <= goal.budget {
         return Pruned::default();
     }
-    if goal.binds_reasoning {
-        work.drop_reasoning();
-    }
-    let target = work.target(goal.budget);
-    for newest in [work.newest(target), work.weights.len().saturating_sub(1)] {
-        work.shrink_old(newest, target);
-        work.remove_old(newest, target);
-    }
-    work.forget_what_led_to_the_task(target);
-    work.cut_newest(target);
-    work.finish()
+    conversation.in_pieces(|pieces| {
+        let mut work = Work::new(pieces, goal.fixed, weigh);
+        if goal.binds_reasoning {
+            work.drop_reasoning();
+        }
+        let target = work.target(goal.budget);
+        for newest in [work.newest(target), work.tail] {
+            work.shrink_old(newest, target);
+            work.remove_old(newest, target);
+        }
+        work.cut_newest(target);
+        work.pruned
+    })
 }
 
 /// Shortens the results again that an earlier run has shortened.
@@ -88,20 +93,7 @@ pub fn repeat(conversation: &mut Conversation, pruned: &Pruned) {
         let mut lines = lines.peekable();
         lines.peek().is_some() && lines.all(|line| pruned.removed.contains(line))
     };
-    // Of a turn that is gone the user's note may have stayed, as the first message.
-    let first = conversation.entries().iter().rposition(|entry| match entry {
-        Entry::Step { turn, note: Some(note) } => {
-            is_gone(&mut turn.lines.iter()) && !note.lines.iter().any(|line| pruned.removed.contains(line))
-        }
-        _ => false,
-    });
-    if let Some(first) = first {
-        conversation.begin_with_note(first);
-    }
-    let kept: Vec<bool> = conversation.entries().iter().map(|entry| !is_gone(&mut lines_of(entry))).collect();
-    if keeps_the_form(conversation, &kept) {
-        conversation.keep(&kept);
-    }
+    conversation.in_pieces(|pieces| pieces.keep(pieces.all().iter().map(|e| !is_gone(&mut lines_of(e))).collect()));
 }
 
 /// Removes the reasoning of every turn.
@@ -112,37 +104,40 @@ pub fn forget_reasoning(conversation: &mut Conversation) {
 }
 
 struct Work<'a> {
-    conversation: &'a mut Conversation,
+    pieces: &'a mut Pieces,
     weigh: &'a mut dyn FnMut(&Entry) -> u64,
-    /// Of each entry; nothing for one that is gone.
+    /// Of each piece; nothing for one that is gone.
     weights: Vec<u64>,
-    kept: Vec<bool>,
+    /// The first of the pieces that stay in any case: the newest turn of this run, or its message.
+    tail: usize,
     total: u64,
     fixed: u64,
     pruned: Pruned,
 }
 
 impl<'a> Work<'a> {
-    fn new(conversation: &'a mut Conversation, fixed: u64, weigh: &'a mut dyn FnMut(&Entry) -> u64) -> Self {
-        let weights: Vec<u64> = conversation.entries().iter().map(&mut *weigh).collect();
+    fn new(pieces: &'a mut Pieces, fixed: u64, weigh: &'a mut dyn FnMut(&Entry) -> u64) -> Self {
+        let weights: Vec<u64> = pieces.all().iter().map(&mut *weigh).collect();
         let total = fixed + weights.iter().sum::<u64>();
-        let kept = vec![true; weights.len()];
-        Self { conversation, weigh, weights, kept, total, fixed, pruned: Pruned::default() }
+        let task = pieces.task();
+        let newest_turn = pieces.all().iter().rposition(|piece| matches!(piece, Entry::Step { .. }));
+        let tail = newest_turn.map_or(task, |turn| turn.max(task));
+        Self { pieces, weigh, weights, tail, total, fixed, pruned: Pruned::default() }
     }
 
     fn entry(&self, at: usize) -> &Entry {
-        &self.conversation.entries()[at]
+        &self.pieces.all()[at]
     }
 
     fn weigh_again(&mut self, at: usize) {
-        let weight = (self.weigh)(&self.conversation.entries()[at]);
+        let weight = (self.weigh)(&self.pieces.all()[at]);
         self.total = self.total - self.weights[at] + weight;
         self.weights[at] = weight;
     }
 
     fn drop_reasoning(&mut self) {
         for at in 0..self.weights.len() {
-            if drop_reasoning(&mut self.conversation.entries_mut()[at]) {
+            if self.pieces.get_mut(at).is_some_and(drop_reasoning) {
                 self.weigh_again(at);
                 self.pruned.reasoning = true;
                 self.pruned.changed = true;
@@ -150,14 +145,18 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// What this run's message weighs, unless it is in the tail.
+    fn task_before_tail(&self) -> u64 {
+        let task = self.pieces.task();
+        if task < self.tail { self.weights[task] } else { 0 }
+    }
+
     /// What the request is to weigh: three quarters of the budget if that can be reached. If not, half of the room
     /// that what must stay leaves; if there is none, as little as possible.
     fn target(&mut self, budget: u64) -> u64 {
-        let last = self.weights.len().saturating_sub(1);
-        let task = self.conversation.task();
-        let cut = with_results_of(self.entry(last), LEAST);
-        let smallest = (self.weigh)(&cut);
-        let floor = self.fixed + smallest + if task == last { 0 } else { self.weights[task] };
+        let cut = with_results_of(self.entry(self.tail), LEAST);
+        let behind = self.weights[self.tail + 1..].iter().sum::<u64>();
+        let floor = self.fixed + self.task_before_tail() + (self.weigh)(&cut) + behind;
         match budget / 4 * 3 {
             usual if floor <= usual => usual,
             _ if floor < budget => floor.midpoint(budget),
@@ -165,13 +164,15 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The place from which on the newest entries are spared: up to half of the room for all but the task.
+    /// The place from which on the newest pieces are spared: up to half of the room for all but the task.
     fn newest(&self, target: u64) -> usize {
-        let room = target.saturating_sub(self.fixed).saturating_sub(self.weights[self.conversation.task()]);
-        let mut first = self.weights.len().saturating_sub(1);
-        let mut sum = self.weights[first];
+        let task = self.pieces.task();
+        let room = target.saturating_sub(self.fixed).saturating_sub(self.weights[task]);
+        let weight = |at: usize| if at == task { 0 } else { self.weights[at] };
+        let mut first = self.tail;
+        let mut sum: u64 = (first..self.weights.len()).map(weight).sum();
         while let Some(before) = first.checked_sub(1) {
-            sum += self.weights[before];
+            sum += weight(before);
             if sum > room / 2 {
                 break;
             }
@@ -180,9 +181,9 @@ impl<'a> Work<'a> {
         first
     }
 
-    /// The entries before `newest`, what matters least and is oldest first.
+    /// The pieces before `newest`, what matters least and is oldest first.
     fn by_importance(&self, newest: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..newest).filter(|at| self.kept[*at]).collect();
+        let mut order: Vec<usize> = (0..newest).filter(|at| self.pieces.has(*at)).collect();
         order.sort_by_key(|at| (importance(self.entry(*at)), *at));
         order
     }
@@ -196,10 +197,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Shortens the results of an entry that have more than `most` bytes.
+    /// Shortens the results of a turn that have more than `most` bytes.
     fn shorten(&mut self, at: usize, keep: usize, most: usize) {
         let mut changed = false;
-        for exchange in exchanges_mut(&mut self.conversation.entries_mut()[at]) {
+        for exchange in self.pieces.get_mut(at).into_iter().flat_map(exchanges_mut) {
             if exchange.result.text.len() > most && shorten(exchange, keep) {
                 self.pruned.shrunk.extend(exchange.result.detail.line.clone().map(|line| (line, keep)));
                 changed = true;
@@ -216,72 +217,30 @@ impl<'a> Work<'a> {
             if self.total <= target {
                 return;
             }
-            if at == self.conversation.task() || !self.kept[at] {
-                continue;
-            }
-            match self.entry(at) {
-                Entry::Step { turn, .. } if turn.tools().next().is_some() => self.remove(at),
-                Entry::Step { .. } => {}
-                // A question goes with its answer, once nothing stands between them.
-                Entry::User(_) => {
-                    let next = (at + 1..newest).find(|at| self.kept[*at]);
-                    if let Some(answer) = next.filter(|at| is_answer(self.entry(*at))) {
-                        self.remove(at);
-                        self.remove(answer);
-                    }
-                }
+            // What stands behind the task and is no round of calls is about the answer's form.
+            let is_round = exchanges(self.entry(at)).next().is_some();
+            if (is_round || at < self.pieces.task()) && self.pieces.remove(at) {
+                self.total -= std::mem::take(&mut self.weights[at]);
+                self.pruned.changed = true;
+                self.pruned.removed.extend(lines_of(&self.pieces.all()[at]).cloned());
             }
         }
     }
 
-    fn remove(&mut self, at: usize) {
-        self.total -= self.weights[at];
-        self.weights[at] = 0;
-        self.kept[at] = false;
-        self.pruned.changed = true;
-        self.pruned.removed.extend(lines_of(&self.conversation.entries()[at]).cloned());
-    }
-
-    /// Where this run's message stands behind the results of a run that was cut off, nothing but that message is
-    /// needed of what precedes.
-    fn forget_what_led_to_the_task(&mut self, target: u64) {
-        let task = self.conversation.task();
-        if self.total <= target || task == 0 {
-            return;
-        }
-        let gone = self.conversation.begin_with_note(task);
-        if gone.is_empty() {
-            return;
-        }
-        let lines = gone.iter().zip(&self.kept).filter(|(_, kept)| **kept).flat_map(|(entry, _)| lines_of(entry));
-        self.pruned.removed.extend(lines.cloned());
-        self.pruned.changed = true;
-        self.total -= self.weights.drain(..task).sum::<u64>();
-        self.kept.drain(..task);
-        self.kept[0] = true;
-        self.weigh_again(0);
-    }
-
-    /// Cuts the results of the last turn to the greatest length with which all of them fit.
+    /// Cuts the results of the newest turn to the greatest length with which all of them fit.
     fn cut_newest(&mut self, target: u64) {
-        let last = self.weights.len().saturating_sub(1);
-        let whole = self.entry(last).clone();
+        let whole = self.entry(self.tail).clone();
         let longest = exchanges(&whole).map(|exchange| exchange.result.text.len()).max().unwrap_or(0);
         if self.total <= target || longest <= LEAST {
             return;
         }
-        let others = self.total - self.weights[last];
+        let others = self.total - self.weights[self.tail];
         let (mut fits, mut too_long) = (LEAST, longest);
         while too_long - fits > LEAST / 8 {
             let keep = fits.midpoint(too_long);
             if others + (self.weigh)(&with_results_of(&whole, keep)) <= target { fits = keep } else { too_long = keep }
         }
-        self.shorten(last, fits, fits + MARKER);
-    }
-
-    fn finish(self) -> Pruned {
-        self.conversation.keep(&self.kept);
-        self.pruned
+        self.shorten(self.tail, fits, fits + MARKER);
     }
 }
 
@@ -296,31 +255,12 @@ fn with_results_of(entry: &Entry, keep: usize) -> Entry {
 
 fn importance(entry: &Entry) -> Importance {
     match entry {
-        Entry::User(_) | Entry::Step { note: Some(_), .. } => Importance::User,
+        Entry::User(_) => Importance::User,
+        Entry::Step { turn, .. } if turn.tools().next().is_none() => Importance::Answer,
         Entry::Step { turn, .. } if turn.tools().any(|e| e.result.is_error) => Importance::Error,
         Entry::Step { turn, .. } if turn.tools().any(|e| e.result.detail.changed) => Importance::Change,
         Entry::Step { .. } => Importance::Plain,
     }
-}
-
-/// Whether an entry is an assistant turn that called nothing.
-fn is_answer(entry: &Entry) -> bool {
-    matches!(entry, Entry::Step { turn, note: None } if turn.tools().next().is_none())
-}
-
-/// Whether user and assistant still alternate if only these entries are kept.
-fn keeps_the_form(conversation: &Conversation, kept: &[bool]) -> bool {
-    let entries = conversation.entries().iter().zip(kept).filter(|(_, kept)| **kept).map(|(entry, _)| entry);
-    let mut users_turn = true;
-    for entry in entries {
-        match entry {
-            Entry::User(_) if !users_turn => return false,
-            Entry::User(_) => users_turn = false,
-            Entry::Step { .. } if users_turn => return false,
-            Entry::Step { .. } => users_turn = is_answer(entry),
-        }
-    }
-    kept.get(conversation.task()).copied().unwrap_or(true)
 }
 
 fn exchanges(entry: &Entry) -> impl Iterator<Item = &Exchange> {
@@ -336,11 +276,10 @@ fn exchanges_mut(entry: &mut Entry) -> impl Iterator<Item = &mut Exchange> {
 
 /// The transcript lines of an entry, results included.
 fn lines_of(entry: &Entry) -> impl Iterator<Item = &LineId> {
-    let (own, note): (&[LineId], &[LineId]) = match entry {
-        Entry::User(message) => (&message.lines, &[]),
-        Entry::Step { turn, note } => (&turn.lines, note.as_ref().map_or(&[], |note| &note.lines)),
-    };
-    own.iter().chain(exchanges(entry).filter_map(|e| e.result.detail.line.as_ref())).chain(note)
+    let turn = if let Entry::Step { turn, .. } = entry { Some(turn) } else { None };
+    let own = turn.into_iter().flat_map(|turn| &turn.lines);
+    let results = exchanges(entry).filter_map(|e| e.result.detail.line.as_ref());
+    own.chain(results).chain(said(entry).into_iter().flat_map(|said| &said.lines))
 }
 
 /// Removes the reasoning of a turn; tells whether there was any.

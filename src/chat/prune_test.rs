@@ -146,7 +146,7 @@ fn weigh(entry: &Entry) -> u64 {
                 Block::Tool(exchange) => escaped(&exchange.result.text) + 120,
                 Block::Opaque(seal) => seal.get().len(),
             });
-            blocks.sum::<usize>() + note.as_ref().map_or(0, user) + 60
+            blocks.sum::<usize>() + note.as_deref().map_or(0, user) + 60
         }
     };
     weight as u64
@@ -162,10 +162,13 @@ fn total(conversation: &Conversation, fixed: u64) -> u64 {
 }
 
 fn task_of(conversation: &Conversation) -> String {
-    match &conversation.entries()[conversation.task()] {
-        Entry::User(message) | Entry::Step { note: Some(message), .. } => text_of(message),
+    let task = text_of(&conversation.task_alone());
+    let whole = match &conversation.entries()[conversation.task()] {
+        Entry::User(said) | Entry::Step { note: Some(said), .. } => text_of(said),
         Entry::Step { .. } => String::new(),
-    }
+    };
+    assert!(whole.contains(&task));
+    task
 }
 
 /// The lines of a conversation in order.
@@ -316,8 +319,43 @@ fn what_the_user_said_in_earlier_runs_goes_last() {
     let mut pruned = whole.clone();
     let done = cut(&mut pruned, goal(0, total(&whole, 0) - 1));
     assert_eq!(done.removed, ["000004", "000005"], "the call and its result");
-    cut(&mut pruned, goal(0, 500));
+    cut(&mut pruned, goal(0, 600));
+    assert_eq!(lines(&pruned), ["000001", "000003", "000007"], "the user's words without the answers");
+    cut(&mut pruned, goal(0, 200));
     assert_eq!(lines(&pruned), ["000007"], "the task alone");
+}
+
+#[test]
+fn messages_without_an_answer_do_not_bind_the_task() {
+    for called in [false, true] {
+        let mut script = Script::new("an earlier run");
+        if called {
+            script.apply(&Event::Calls(vec![(3_000, false, false)], false));
+        }
+        for text in ["a".repeat(4_000), "b".repeat(3_000), "the task".to_owned()] {
+            let message = script.message(&text);
+            script.conversation.push_task(message);
+        }
+        let whole = script.conversation;
+        let mut pruned = whole.clone();
+        let done = cut(&mut pruned, goal(0, 5_500));
+        assert!(!done.removed.is_empty() && total(&pruned, 0) < 4_200, "{done:?}");
+        assert!(alternates(&pruned) && task_of(&pruned) == "the task");
+        let mut again = whole;
+        repeat(&mut again, &done);
+        assert_eq!(format!("{again:?}"), format!("{pruned:?}"));
+    }
+}
+
+#[test]
+fn what_fits_of_a_run_that_was_cut_off_stays() {
+    let call = || Event::Calls(vec![(3_000, false, false)], false);
+    let before = [Event::Answer(100), Event::User(50), call(), call(), call(), call(), call(), call()];
+    let mut pruned = script(&before, "the task", &[]);
+    let done = cut(&mut pruned, goal(500, 10_000));
+    assert!(done.removed.is_empty() && done.shrunk.len() > 3, "{done:?}");
+    cut(&mut pruned, goal(500, 2_500));
+    assert!(lines(&pruned).iter().take(3).eq(["000001", "000002", "000003"]), "{:?}", lines(&pruned));
 }
 
 #[test]

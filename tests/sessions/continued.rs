@@ -6,11 +6,11 @@ use crate::support::wire::{APIS, Usage};
 use crate::support::{Api, Flux, Server, for_each_wire};
 
 /// One run of the session in the working directory of `flux`.
-fn session(flux: &Flux, server: &Server) -> Flux {
+pub(super) fn session(flux: &Flux, server: &Server) -> Flux {
     flux.clone().server(server).arg("-c").arg("talk.jsonl")
 }
 
-fn base() -> Flux {
+pub(super) fn base() -> Flux {
     crate::support::ask().file("a.txt", "alpha\n").file("b.txt", "beta\n")
 }
 
@@ -25,7 +25,7 @@ fn first_run(flux: &Flux, api: Api) -> Vec<u8> {
     server.requests().pop().expect("a request").body
 }
 
-fn user_texts(api: Api, body: &Value) -> Vec<String> {
+pub(super) fn user_texts(api: Api, body: &Value) -> Vec<String> {
     let users = api.messages(body).into_iter().filter(|message| message["role"] == "user");
     users.map(|message| crate::support::wire::text_of(&message["content"])).filter(|text| !text.is_empty()).collect()
 }

@@ -52,7 +52,7 @@ pub(super) fn entry(head: &RequestHead<'_>, entry: &Entry, out: &mut Vec<u8>) {
         Entry::Step { turn, note } => {
             write_message("assistant", out, |out| write_turn(head, turn, out));
             let own = encode::is_author(head, NAME, &turn.origin);
-            write_message("user", out, |out| write_answers(turn, own, note.as_ref(), out));
+            write_message("user", out, |out| write_answers(turn, own, note.as_deref(), out));
         }
     }
 }
