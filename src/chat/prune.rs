@@ -79,7 +79,7 @@ pub fn prune(conversation: &mut Conversation, goal: Goal, weigh: &mut dyn FnMut(
 /// Shortens the results again that an earlier run has shortened.
 pub fn repeat(conversation: &mut Conversation, pruned: &Pruned) {
     if pruned.reasoning {
-        forget_reasoning(conversation);
+        forget_reasoning(conversation, |_| true);
     }
     for entry in conversation.entries_mut() {
         for exchange in exchanges_mut(entry) {
@@ -96,10 +96,12 @@ pub fn repeat(conversation: &mut Conversation, pruned: &Pruned) {
     conversation.in_pieces(|pieces| pieces.keep(pieces.all().iter().map(|e| !is_gone(&mut lines_of(e))).collect()));
 }
 
-/// Removes the reasoning of every turn.
-pub fn forget_reasoning(conversation: &mut Conversation) {
+/// Removes the reasoning of all such turns.
+pub fn forget_reasoning(conversation: &mut Conversation, of: impl Fn(&Turn<Exchange>) -> bool) {
     for entry in conversation.entries_mut() {
-        drop_reasoning(entry);
+        if matches!(entry, Entry::Step { turn, .. } if of(turn)) {
+            drop_reasoning(entry);
+        }
     }
 }
 

@@ -9,12 +9,14 @@ use std::collections::HashSet;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::entry::{Assistant, AssistantBlock, Call, Prune, RunContext, ToolResultEntry, UserEntry, UserPart};
+use super::entry::{
+    Assistant, AssistantBlock, Call, Prune, RunContext, ToolOffer, ToolResultEntry, UserEntry, UserPart,
+};
 use super::{Entry, Line};
 use crate::chat::prune::{self, Pruned};
 use crate::chat::{
-    Arguments, Block, Conversation, Detail, LineId, Media, Origin, Part, Reply, Seal, Sealed, StopReason, ToolCall,
-    ToolResult, ToolSpec, Usage, UserMessage,
+    Arguments, Block, Conversation, Detail, Entry::Step, Exchange, LineId, Media, Origin, Part, Reply, Seal, Sealed,
+    StopReason, ToolCall, ToolResult, ToolSpec, Turn, Usage, UserMessage,
 };
 use crate::wire::{RequestHead, WIRES};
 
@@ -29,6 +31,8 @@ pub struct Past {
     tools: Vec<ToolSpec>,
     /// The ids of all calls: they must be unique in a conversation, and are so only within a run.
     ids: HashSet<String>,
+    /// The turns behind which something has changed since: a prune, another system prompt, other tools.
+    unsettled: HashSet<LineId>,
     /// The turn whose results are still being read.
     open: Option<OpenTurn>,
     run: Run,
@@ -86,32 +90,32 @@ impl Past {
         self.ids.clone()
     }
 
-    /// The conversation of a run with this message. Reasoning that is `bound` to what precedes it is kept only if
-    /// system prompt and tools are still those of the last run.
+    /// The conversation of a run with this message. Reasoning that is `bound` to what precedes it is kept only where
+    /// that has not changed since, whoever was asked in between.
     #[must_use]
-    pub fn continued(self, message: UserMessage, head: &RequestHead<'_>, bound: bool) -> Conversation {
+    pub fn continued(mut self, message: UserMessage, head: &RequestHead<'_>, bound: bool) -> Conversation {
         let asked = self.asks(&message);
-        let changed = self.context.system != head.system || !self.has_tools(head.tools);
+        if self.context.system != head.system || !same_tools(&self.context.tools, head.tools.iter().map(Offer::from)) {
+            self.unsettle();
+        }
         let Some(mut conversation) = self.conversation else { return Conversation::new(message) };
         if asked {
             conversation.reopen();
         } else {
             conversation.push_task(message);
         }
-        if bound && changed {
-            prune::forget_reasoning(&mut conversation);
+        if bound {
+            let is_unsettled = |turn: &Turn<Exchange>| turn.lines.iter().any(|line| self.unsettled.contains(line));
+            prune::forget_reasoning(&mut conversation, is_unsettled);
         }
         conversation
     }
 
-    fn has_tools(&self, tools: &[ToolSpec]) -> bool {
-        let schema = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-        self.context.tools.len() == tools.len()
-            && self.context.tools.iter().zip(tools).all(|(before, now)| {
-                before.name == now.name
-                    && before.description == now.description
-                    && schema(before.input_schema.get()) == schema(&now.schema)
-            })
+    /// What precedes every turn so far is no more what it was written behind.
+    fn unsettle(&mut self) {
+        let entries = self.conversation.iter().flat_map(Conversation::entries);
+        let turns = entries.filter_map(|entry| if let Step { turn, .. } = entry { Some(turn) } else { None });
+        self.unsettled = turns.flat_map(|turn| turn.lines.iter().cloned()).collect();
     }
 
     fn line(&mut self, line: Line) {
@@ -137,8 +141,12 @@ impl Past {
     }
 
     fn begin(&mut self, context: RunContext) {
+        let now = context.tools.iter().map(Offer::from);
+        if self.context.system != context.system || !same_tools(&self.context.tools, now) {
+            self.unsettle();
+        }
         if !context.tools.is_empty() {
-            let spec = |tool: &super::entry::ToolOffer| ToolSpec {
+            let spec = |tool: &ToolOffer| ToolSpec {
                 name: tool.name.clone().into(),
                 description: tool.description.clone().into(),
                 schema: tool.input_schema.get().to_owned().into(),
@@ -264,6 +272,7 @@ impl Past {
         if let Some(conversation) = &mut self.conversation {
             prune::repeat(conversation, &pruned);
         }
+        self.unsettle();
     }
 
     /// Adds the turn that was being read. Calls without a result are answered as interrupted.
@@ -278,6 +287,35 @@ impl Past {
             conversation.push(open.reply.resolve(results));
         }
     }
+}
+
+/// A tool as it was offered, or is now.
+struct Offer<'a> {
+    name: &'a str,
+    description: &'a str,
+    schema: &'a str,
+}
+
+impl<'a> From<&'a ToolOffer> for Offer<'a> {
+    fn from(tool: &'a ToolOffer) -> Self {
+        Self { name: &tool.name, description: &tool.description, schema: tool.input_schema.get() }
+    }
+}
+
+impl<'a> From<&'a ToolSpec> for Offer<'a> {
+    fn from(tool: &'a ToolSpec) -> Self {
+        Self { name: &tool.name, description: &tool.description, schema: &tool.schema }
+    }
+}
+
+fn same_tools<'a>(before: &[ToolOffer], now: impl ExactSizeIterator<Item = Offer<'a>>) -> bool {
+    let schema = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    before.len() == now.len()
+        && before.iter().zip(now).all(|(before, now)| {
+            before.name == now.name
+                && before.description == now.description
+                && schema(before.input_schema.get()) == schema(now.schema)
+        })
 }
 
 fn seal(signature: Option<String>) -> Option<Seal> {

@@ -68,3 +68,47 @@ fn reasoning_bound_to_a_pruned_history_is_not_sent_back() {
     let prunes = transcript.custom("flux.prune");
     assert!(prunes.len() > 1 && prunes.iter().any(|prune| prune["reasoning_removed"] == true), "{prunes:?}");
 }
+
+/// A server that wants every thought behind the messages it was signed for, and has these thoughts before it answers.
+fn thinker(rounds: usize) -> Server {
+    let mut round = 0;
+    Server::of(Api::Anthropic).answer(move |request: &Request| {
+        let messages = Api::Anthropic.messages(&request.json);
+        check(&messages);
+        round += 1;
+        if round <= rounds {
+            return thinking_turn(&messages, round, request.body.len() / 4);
+        }
+        Api::Anthropic.text("done")
+    })
+}
+
+fn session(server: &Server, flux: &Flux, args: &[&str]) -> Request {
+    let _ = flux.clone().server(server).args(["-c", "talk.jsonl"]).args(args.to_vec()).run().code(0);
+    server.requests().pop().expect("a request")
+}
+
+#[test]
+fn reasoning_does_not_go_back_behind_what_another_wire_has_pruned() {
+    let lines = (0..200).map(|n| format!("{n} words and more words\n")).collect::<String>();
+    let flux = crate::support::ask().file("a.txt", lines);
+    session(&thinker(4), &flux, &["q1"]);
+    for api in [Api::Chat, Api::Responses] {
+        let other = Server::script(api, [api.text("other")]);
+        session(&other, &flux, &["-m", "other", "--max-context", "6000", "q2"]);
+    }
+    assert!(std::fs::read_to_string(flux.here("talk.jsonl")).expect("the session").contains("\"flux.prune\""));
+    let request = session(&thinker(2), &flux, &["q3"]);
+    assert_eq!(check(&Api::Anthropic.messages(&request.json)), 2, "what was thought since goes back");
+    let request = session(&thinker(1), &flux, &["q4"]);
+    assert_eq!(check(&Api::Anthropic.messages(&request.json)), 3, "in a later run too");
+}
+
+#[test]
+fn reasoning_does_not_go_back_behind_a_system_prompt_that_has_changed_in_between() {
+    let flux = crate::support::ask().file("a.txt", "words\n".repeat(20));
+    session(&thinker(2), &flux, &["q1"]);
+    session(&thinker(2), &flux, &["-s", "Be brief.", "q2"]);
+    let request = session(&thinker(1), &flux, &["-s", "Be brief.", "q3"]);
+    assert_eq!(check(&Api::Anthropic.messages(&request.json)), 3, "that of the same head goes back");
+}
