@@ -20,6 +20,7 @@ fn refusals(api: Api) -> Vec<Reply> {
                 json!({"type": "error", "error": {"type": "invalid_request_error",
                     "message": "prompt is too long: 9000 tokens > 8000 maximum"}})
             )),
+            api.error(400, "invalid_request_error", "Input is too long for requested model."),
         ],
         Api::Responses => vec![
             api.error(400, "context_length_exceeded", "Your input exceeds the context window of this model."),
@@ -46,6 +47,28 @@ fn refusals(api: Api) -> Vec<Reply> {
                 &json!({"object": "error", "type": "invalid_request_error", "code": 3051, "message": "Prompt contains \
                     9000 tokens, too large for model with 8192 maximum context length"}),
             ),
+            Reply::json(
+                400,
+                &json!([{"error": {"code": 400, "status": "INVALID_ARGUMENT", "message": "The input token count (9000) \
+                    exceeds the maximum number of tokens allowed (8192)."}}]),
+            ),
+            Reply::json(
+                400,
+                &json!({"code": "Client specified an invalid argument", "error": "This model's maximum prompt length \
+                    is 8192 but the request contains 9000 tokens."}),
+            ),
+            Reply::json(
+                422,
+                &json!({"error": "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 8192. Given: \
+                    9000 `inputs` tokens and 1024 `max_new_tokens`", "error_type": "validation"}),
+            ),
+            Reply::json(
+                400,
+                &json!({"error": {"message": "prompt token count of 9000 exceeds the limit of 8192",
+                    "code": "model_max_prompt_tokens_exceeded"}}),
+            ),
+            api.error(400, "invalid_request_error", "Invalid request: Your request exceeded model token limit: 8192"),
+            api.error(400, "invalid_request_error", "Please reduce the length of the messages or completion."),
         ],
     }
 }

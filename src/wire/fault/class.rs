@@ -44,12 +44,37 @@ fn is_refusal(word: &str) -> bool {
     words.contains(&word) || matches!(word, "responsibleaipolicyviolation" | "content_policy_violation")
 }
 
+/// What services say of a prompt that is too long.
+const TOO_LONG: [&str; 14] = [
+    "prompt is too long",
+    "maximum context length",
+    "context window",
+    "context length",
+    "available context size",
+    // Anthropic, where the output limit counts.
+    "exceed context limit",
+    // Bedrock
+    "input is too long",
+    // Gemini
+    "input token count",
+    // xAI
+    "maximum prompt length",
+    // Text Generation Inference, Together
+    "`max_new_tokens` must be <=",
+    "`inputs` must have less than",
+    // Copilot
+    "prompt token count of",
+    // Kimi
+    "exceeded model token limit",
+    // Groq
+    "reduce the length of the messages",
+];
+
 fn context_length(report: &Report) -> Option<ErrorClass> {
+    let codes = ["context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"];
     let text = report.message.to_ascii_lowercase();
-    let phrases =
-        ["prompt is too long", "maximum context length", "context window", "context length", "available context size"];
-    let coded = report.words.iter().any(|w| w == "context_length_exceeded" || w == "exceed_context_size_error");
-    (coded || phrases.iter().any(|phrase| text.contains(phrase))).then_some(ErrorClass::ContextLength)
+    let coded = report.words.iter().any(|word| codes.contains(&&**word));
+    (coded || TOO_LONG.iter().any(|phrase| text.contains(phrase))).then_some(ErrorClass::ContextLength)
 }
 
 /// The statuses that decide alone.

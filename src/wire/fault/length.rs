@@ -6,15 +6,49 @@ use crate::wire::TooLong;
 /// Numbers below this are none of a window or a prompt.
 const LEAST: u64 = 256;
 
-/// The numbers in a message that speaks of tokens or a context: of the first two the greater is the prompt, the smaller
-/// the window; one alone is the window. Numbers that are part of a name are none.
+/// The numbers in a message that speaks of tokens or a context. Where it says how they belong together, by that; else
+/// of the first two the greater is the prompt, the smaller the window, and one alone is the window. Numbers that are
+/// part of a name are none.
 pub(super) fn of_text(message: &str) -> Option<TooLong> {
     let lower = message.to_ascii_lowercase();
     if !["token", "context"].iter().any(|word| lower.contains(word)) {
         return None;
     }
-    let mut numbers = message.split(|c: char| c.is_whitespace() || "()[]:;<>=".contains(c)).filter_map(number);
-    match (numbers.next(), numbers.next()) {
+    let words: Vec<&str> =
+        message.split(|c: char| c.is_whitespace() || "()[]:;".contains(c)).filter(|word| !word.is_empty()).collect();
+    let numbers: Vec<u64> =
+        message.split(|c: char| c.is_whitespace() || "()[]:;<>=".contains(c)).filter_map(number).collect();
+    let said = of_terms(&words).or_else(|| of_sum(&numbers)).or_else(|| of_pair(&numbers));
+    said.filter(|said| said.window >= LEAST)
+}
+
+/// `PROMPT + OUTPUT > WINDOW`, `OUTPUT > WINDOW - PROMPT`, `must be <= WINDOW. Given: PROMPT`
+fn of_terms(words: &[&str]) -> Option<TooLong> {
+    let five = words.windows(5).find_map(|five| match *five {
+        [prompt, "+", output, ">", window] if number(output).is_some() => Some((prompt, window)),
+        [output, ">", window, "-", prompt] if number(output).is_some() => Some((prompt, window)),
+        _ => None,
+    });
+    let most = || {
+        let at = words.iter().position(|word| *word == "<=")?;
+        let given = words.iter().skip(at + 2).find(|word| number(word).is_some())?;
+        Some((*given, *words.get(at + 1)?))
+    };
+    let (prompt, window) = five.or_else(most)?;
+    Some(TooLong { prompt: number(prompt), window: number(window)? })
+}
+
+/// A window, a sum, and what it is the sum of: the parts of the prompt and the output limit.
+fn of_sum(numbers: &[u64]) -> Option<TooLong> {
+    let (&[window, sum], parts) = numbers.split_first_chunk()?;
+    let (_, prompt) = parts.split_last().filter(|_| parts.iter().sum::<u64>() == sum)?;
+    let prompt = (!prompt.is_empty()).then(|| prompt.iter().sum());
+    Some(TooLong { prompt, window })
+}
+
+fn of_pair(numbers: &[u64]) -> Option<TooLong> {
+    let mut large = numbers.iter().copied().filter(|number| *number >= LEAST);
+    match (large.next(), large.next()) {
         (Some(a), Some(b)) if a != b => Some(TooLong { prompt: Some(a.max(b)), window: a.min(b) }),
         (window, _) => window.map(|window| TooLong { prompt: None, window }),
     }
@@ -22,7 +56,7 @@ pub(super) fn of_text(message: &str) -> Option<TooLong> {
 
 /// `200000` or `1,048,576`, at the end of a sentence too.
 fn number(word: &str) -> Option<u64> {
-    word.trim_end_matches(['.', ',']).replace(',', "").parse().ok().filter(|number| *number >= LEAST)
+    word.trim_end_matches(['.', ',']).replace(',', "").parse().ok()
 }
 
 #[cfg(test)]
@@ -37,9 +71,40 @@ mod tests {
             (
                 "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4000 in the \
                  messages, 1000 in the completion).",
-                Some(5000),
+                Some(4000),
                 Some(4096),
             ),
+            (
+                "This endpoint's maximum context length is 131072 tokens. However, you requested about 140000 tokens \
+                 (1000 of text input, 7000 of tool input, 132000 in the output).",
+                Some(8000),
+                Some(131_072),
+            ),
+            (
+                "input length and `max_tokens` exceed context limit: 195000 + 8192 > 200000, decrease input length or \
+                 `max_tokens` and try again",
+                Some(195_000),
+                Some(200_000),
+            ),
+            (
+                "'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is \
+                 4096 tokens and your request has 1240 input tokens (8192 > 4096 - 1240).",
+                Some(1240),
+                Some(4096),
+            ),
+            (
+                "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 3500 `inputs` \
+                 tokens and 1024 `max_new_tokens`",
+                Some(3500),
+                Some(4097),
+            ),
+            (
+                "This model's maximum prompt length is 131072 but the request contains 200000 tokens.",
+                Some(200_000),
+                Some(131_072),
+            ),
+            ("prompt token count of 9000 exceeds the limit of 8192", Some(9000), Some(8192)),
+            ("Your request exceeded model token limit: 262144", None, Some(262_144)),
             (
                 "The input token count (1,200,000) exceeds the maximum number of tokens allowed (1048576).",
                 Some(1_200_000),
