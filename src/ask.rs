@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::ArgMatches;
 use signal_hook::consts::SIGPIPE;
 
-use crate::agent::{Agent, Budget, Denials, Limits, Totals};
+use crate::agent::{Agent, Budget, Denials, Limits, Totals, result_cap};
 use crate::base::clock;
 use crate::base::env;
 use crate::base::exit::Exit;
@@ -168,7 +168,7 @@ impl Run {
         self.sinks.redact(&Redactor::new(&chosen.secrets));
         let opening = input::gather(&self.settings.input, terminal, &stop, &mut self.sinks.messages)?;
         model::check_window(&chosen, &opening)?;
-        self.ask(&chosen, opening, built, &stop)
+        self.ask(&chosen, opening, &built, &stop)
     }
 
     /// Everything that will be written is opened before anything is spent.
@@ -220,9 +220,9 @@ impl Run {
         Ok(())
     }
 
-    fn ask(&mut self, chosen: &Chosen, mut opening: Opening, built: Built, stop: &Stopper) -> Result<Answer> {
-        let built = Built { toolbox: built.toolbox.with_cap(chosen.result_cap()), ..built };
+    fn ask(&mut self, chosen: &Chosen, mut opening: Opening, built: &Built, stop: &Stopper) -> Result<Answer> {
         let toolbox = &built.toolbox;
+        toolbox.set_cap(result_cap(chosen.window));
         let system = prompt::system(&self.settings, &opening.system, toolbox.specs());
         let past = std::mem::take(&mut self.past);
         let format = self.settings.form.schema().map(|schema| OutputFormat::new(schema, WRAPPER));
@@ -236,7 +236,7 @@ impl Run {
         let limits = self.limits(chosen)?;
         if let Some(shown) = self.settings.dry_run {
             let conversation = past.continued(opening.message, &head, chosen.wire.binds_reasoning());
-            return Ok(dry_run::Report::new(&self.settings, chosen, &head, &built).answer(&conversation, shown));
+            return Ok(dry_run::Report::new(&self.settings, chosen, &head, built).answer(&conversation, shown));
         }
         let is_asked = past.asks(&opening.message);
         context::record(&self.sinks.recorder, &self.settings, &head, &opening, built.sandbox.as_deref())?;
@@ -250,7 +250,7 @@ impl Run {
         let mut agent = Agent {
             client,
             wire: chosen.wire,
-            budget: Budget::new(chosen.window, head.max_tokens),
+            budget: Budget::new(chosen.window, chosen.output(&self.settings.model)),
             ask_window: chosen.ask_window(&self.settings, stop),
             head,
             model: chosen.model,

@@ -27,7 +27,7 @@ use crate::wire::{ApiError, Attempt, Cost, Delta, Model, RequestHead, ToolChoice
 pub use denials::{Denials, OnDeny};
 pub use limits::Limits;
 pub use totals::Totals;
-pub use window::{AskWindow, Budget, UNKNOWN_WINDOW};
+pub use window::{AskWindow, Budget, Output, UNKNOWN_WINDOW, result_cap};
 
 use demand::CALLS_TOOLS;
 use repeats::Repeats;
@@ -106,7 +106,7 @@ pub struct Agent<'a> {
     pub limits: Limits,
     /// How long a prompt may be.
     pub budget: Budget,
-    /// Asks the server for the model's window, which is worth a question only before something is pruned.
+    /// Asks the server for the model's window, which is worth a question only where the prompt is not short.
     pub ask_window: Option<AskWindow<'a>>,
     /// What denied calls do to the run.
     pub denials: Denials,

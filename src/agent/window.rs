@@ -8,14 +8,57 @@ use crate::base::text;
 use crate::chat::estimate::{self, Estimator};
 use crate::chat::prune::{Goal, prune};
 use crate::chat::{Conversation, Entry};
+use crate::tools::DEFAULT_CAP;
 use crate::transcript::entry::Prune;
 use crate::wire::{ApiError, ErrorClass};
 
 /// What an unknown window counts as, for pruning alone.
 pub const UNKNOWN_WINDOW: u64 = 32_768;
 
+/// A prompt of more tokens is worth a question for the window, where that is free.
+const WORTH_A_QUESTION: u64 = 2_000;
+/// The least that a result may keep at its head and at its tail.
+const SMALLEST_CAP: usize = 1 << 10;
+
 /// A question to the server: how large the model's window is.
 pub type AskWindow<'a> = Box<dyn FnOnce() -> Option<u64> + 'a>;
+
+/// The most tokens of a reply.
+#[derive(Debug, Clone, Copy)]
+pub enum Output {
+    /// The user has said so: it is not changed.
+    Given(u64),
+    /// What the model can do: it is lowered where the window turns out to be small.
+    Usual(u64),
+}
+
+impl Output {
+    /// How many.
+    #[must_use]
+    pub fn tokens(self) -> u64 {
+        match self {
+            Self::Given(tokens) | Self::Usual(tokens) => tokens,
+        }
+    }
+
+    /// As much of it as a window of that size should leave to a reply.
+    #[must_use]
+    pub fn within(self, window: u64) -> Self {
+        match self {
+            Self::Given(_) => self,
+            Self::Usual(tokens) => Self::Usual(tokens.min(window / 4).max(1)),
+        }
+    }
+}
+
+/// Bytes that a tool result keeps at its head and at its tail: less where the window is small.
+#[must_use]
+pub fn result_cap(window: Option<u64>) -> usize {
+    // Together an eighth of the window, so that the calls of a turn leave room for other turns. Of a window that is
+    // only assumed, twice that: it is small for pruning alone.
+    let tokens = window.map_or(UNKNOWN_WINDOW / 8, |window| window / 16);
+    usize::try_from(tokens * 4).unwrap_or(usize::MAX).clamp(SMALLEST_CAP, DEFAULT_CAP)
+}
 
 /// How many tokens a prompt may have, and how many it is thought to have.
 #[derive(Debug, Clone, Copy)]
@@ -24,20 +67,21 @@ pub struct Budget {
     /// The most tokens of a prompt.
     prompt: u64,
     /// The most tokens of a reply, which the window holds as well.
-    output: u64,
-    /// Nobody has said how large the window is.
+    output: Output,
+    /// The window, where somebody has said how large it is.
+    window: Option<u64>,
+    /// Nobody has said so, and no prompt was too long yet.
     assumed: bool,
     /// What the request weighs that was prepared last.
     weight: u64,
 }
 
 impl Budget {
-    /// For a model with that window, of which a reply may take `output` tokens.
+    /// For a model with that window, of which a reply may take `output`.
     #[must_use]
-    pub fn new(window: Option<u64>, output: Option<u64>) -> Self {
-        let output = output.unwrap_or(0);
-        let prompt = within(window.unwrap_or(UNKNOWN_WINDOW), output);
-        Self { estimator: Estimator::default(), prompt, output, assumed: window.is_none(), weight: 0 }
+    pub fn new(window: Option<u64>, output: Output) -> Self {
+        let prompt = beside(output, window.unwrap_or(UNKNOWN_WINDOW));
+        Self { estimator: Estimator::default(), prompt, output, window, assumed: window.is_none(), weight: 0 }
     }
 
     /// About how many tokens the request has that was prepared last.
@@ -57,19 +101,42 @@ impl Budget {
         }
     }
 
+    /// Takes how large the window is.
+    fn take_window(&mut self, window: u64) {
+        self.window = Some(window);
+        self.assumed = false;
+        self.output = self.output.within(window);
+        self.prompt = beside(self.output, window);
+    }
+
     /// Takes from a refusal how large the window is; without numbers in it, that what was sent is a good deal too much.
     fn overflow(&mut self, error: &ApiError) {
+        let (prompt, output) = (self.prompt, self.output.tokens());
+        self.assumed = false;
         if let Some(said) = &error.too_long {
             self.learn(said.prompt);
-            self.prompt = self.prompt.min(within(said.window, self.output));
+            self.take_window(said.window);
+            if self.output.tokens() < output && self.fits() {
+                return;
+            }
         }
-        self.prompt = self.prompt.min(self.tokens() / 4 * 3);
-        self.assumed = false;
+        self.prompt = self.prompt.min(prompt).min(self.tokens() / 4 * 3);
+    }
+
+    /// Whether prompt and reply fit a window of known size.
+    fn fits(&self) -> bool {
+        self.window.is_some_and(|window| self.tokens() + self.output.tokens() <= window)
+    }
+
+    /// Whether the user wants replies for which the window has no room beside any prompt.
+    fn is_all_output(&self) -> bool {
+        matches!((self.output, self.window), (Output::Given(most), Some(window)) if most >= window)
     }
 }
 
-fn within(window: u64, output: u64) -> u64 {
-    window.saturating_sub(output).max(window / 4)
+/// What a window leaves to the prompt, and at least a quarter of it.
+fn beside(output: Output, window: u64) -> u64 {
+    window.saturating_sub(output.tokens()).max(window / 4)
 }
 
 /// Whether the server refused the prompt for its length.
@@ -81,12 +148,14 @@ impl Agent<'_> {
     /// Prunes the conversation if the next request would be over the budget.
     pub(super) fn fit(&mut self, conversation: &mut Conversation, observer: &mut dyn Observer) -> Result<()> {
         self.prepare(conversation);
+        if self.budget.tokens() > self.budget.prompt.min(WORTH_A_QUESTION)
+            && let Some(window) = self.ask_window.take().and_then(|ask| ask())
+        {
+            self.budget.take_window(window);
+            self.keep_to_window(conversation);
+        }
         if self.budget.tokens() <= self.budget.prompt {
             return Ok(());
-        }
-        if let Some(window) = self.ask_window.take().and_then(|ask| ask()) {
-            self.budget.prompt = within(window, self.budget.output);
-            self.budget.assumed = false;
         }
         let most = self.most_tokens(conversation);
         if self.budget.tokens() > most {
@@ -95,35 +164,69 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// Prunes harder after the server has refused the prompt. False if nothing is left to prune.
+    /// Has everything else keep to a window whose size was just learned.
+    fn keep_to_window(&mut self, conversation: &Conversation) {
+        self.toolbox.set_cap(result_cap(self.budget.window));
+        let most = self.budget.output.tokens();
+        if self.head.max_tokens.is_some_and(|before| before != most) {
+            self.head.max_tokens = Some(most);
+            self.client.forget();
+            self.prepare(conversation);
+        }
+    }
+
+    /// Makes the next request smaller after the server has refused its prompt: a shorter reply where that is enough,
+    /// else a harder prune. False if nothing is left to do.
     pub(super) fn recover(
         &mut self,
         conversation: &mut Conversation,
         error: &ApiError,
         observer: &mut dyn Observer,
     ) -> Result<bool> {
+        let output = self.budget.output.tokens();
         self.budget.overflow(error);
+        if self.budget.is_all_output() {
+            return Ok(false);
+        }
+        self.keep_to_window(conversation);
+        if self.budget.output.tokens() < output && self.budget.fits() {
+            return Ok(true);
+        }
         self.shorten(conversation, "overflow", self.budget.prompt, observer)
     }
 
     /// What to tell the user when a prompt is too long for good.
     pub(super) fn too_long(&self, conversation: &Conversation, error: &ApiError) -> Failure {
-        let all = self.budget.tokens();
-        let task = self.weigh(&Entry::User(conversation.task_alone().into()));
-        let task = self.budget.estimator.tokens(task).min(all);
-        let remedy = if task > all / 2 {
-            "shorten it (head -c, tail -c)"
-        } else {
-            "say how large the window is (--max-context)"
-        };
+        let said = error.too_long.as_deref();
+        let sent = said.and_then(|said| said.prompt).unwrap_or(self.budget.tokens());
         let what = format!(
-            "{}: about {} tokens were sent, {} of them the prompt with its context: {remedy}, or ask a model with a \
+            "{}: about {} tokens were sent, {} of them the prompt with its context: {}, or ask a model with a \
              larger window",
             Failure::from(error).to_string().replace(". (HTTP", " (HTTP").trim_end_matches('.'),
-            text::count(all),
-            text::count(task),
+            text::count(sent),
+            text::count(self.tokens_of_task(conversation).min(sent)),
+            self.way_out(conversation, sent),
         );
         Failure::new(Exit::Data, what).class(error.class.word())
+    }
+
+    /// What the user can do about a prompt of so many tokens that is too long.
+    pub(super) fn way_out(&self, conversation: &Conversation, sent: u64) -> String {
+        let room = self.budget.window.and_then(|window| window.checked_sub(sent));
+        match (self.budget.output, room) {
+            (Output::Given(most), Some(room)) if most > room => format!("lower --max-tokens {most}"),
+            _ if self.tokens_of_task(conversation) > sent / 2 => "shorten it (head -c, tail -c)".to_owned(),
+            _ if self.budget.window.is_some() => {
+                "say a smaller window, for a shorter history (--max-context)".to_owned()
+            }
+            _ => "say how large the window is (--max-context)".to_owned(),
+        }
+    }
+
+    /// About how many tokens this run's message has.
+    fn tokens_of_task(&self, conversation: &Conversation) -> u64 {
+        let task = self.weigh(&Entry::User(conversation.task_alone().into()));
+        self.budget.estimator.share(task)
     }
 
     /// Writes the next request and weighs it.
@@ -150,8 +253,7 @@ impl Agent<'_> {
     /// too much: then half of the assumed room is for what follows the task.
     fn most_tokens(&self, conversation: &Conversation) -> u64 {
         let most = self.budget.prompt;
-        let task = self.fixed_weight() + self.weigh(&Entry::User(conversation.task_alone().into()));
-        let task = self.budget.estimator.tokens(task);
+        let task = self.budget.estimator.tokens(self.fixed_weight()) + self.tokens_of_task(conversation);
         if self.budget.assumed && task > most / 4 * 3 { task + most / 2 } else { most }
     }
 

@@ -35,7 +35,13 @@ impl Estimator {
     /// About how many tokens a request of that weight has.
     #[must_use]
     pub fn tokens(&self, weight: u64) -> u64 {
-        weight.saturating_mul(self.rate).div_ceil(1024).saturating_add(self.constant)
+        self.share(weight).saturating_add(self.constant)
+    }
+
+    /// About how many tokens a part of that weight has, whatever the request has beyond its weight.
+    #[must_use]
+    pub fn share(&self, weight: u64) -> u64 {
+        weight.saturating_mul(self.rate).div_ceil(1024)
     }
 
     /// About what a request of that many tokens may weigh.
@@ -51,7 +57,7 @@ impl Estimator {
             return;
         }
         self.rate = (tokens.saturating_mul(1024) / weight).min(MOST);
-        self.constant = tokens.saturating_sub(weight.saturating_mul(self.rate).div_ceil(1024));
+        self.constant = tokens.saturating_sub(self.share(weight));
     }
 }
 

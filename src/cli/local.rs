@@ -72,17 +72,23 @@ fn is_llamacpp(answer: &Value) -> bool {
 }
 
 /// How many tokens the window of a model has, where the server tells: llama.cpp in `/props`, vLLM and LM Studio in the
-/// list of models, Ollama for a model that it has loaded.
+/// list of models, Ollama for a model that it has loaded. A server that is silent is asked once.
 pub(super) fn window(http: &Http, base: &Base, model: &str, key: Option<&Secret>) -> Option<u64> {
+    type Read = fn(&Value, &str) -> Option<u64>;
+    let places: [(String, Read); 3] = [
+        (base.at_origin("/props"), |answer, _| answer["default_generation_settings"]["n_ctx"].as_u64()),
+        (base.join("/models"), |answer, model| window_in_list(&answer["data"], model)),
+        (base.at_origin("/api/ps"), |answer, model| window_in_list(&answer["models"], model)),
+    ];
     let headers = authorization(key);
-    let get = |url: String| {
+    for (url, read) in places {
         let (head, body) = http.get(&url, headers.as_slice(), PATIENCE).ok()?;
-        (head.status == 200).then(|| serde_json::from_str::<Value>(&body).ok()).flatten()
-    };
-    let props = || get(base.at_origin("/props"))?["default_generation_settings"]["n_ctx"].as_u64();
-    let listed = || window_in_list(&get(base.join("/models"))?["data"], model);
-    let loaded = || window_in_list(&get(base.at_origin("/api/ps"))?["models"], model);
-    props().or_else(listed).or_else(loaded).filter(|window| *window > 0)
+        let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+        if let Some(window) = read(&answer, model).filter(|window| head.status == 200 && *window > 0) {
+            return Some(window);
+        }
+    }
+    None
 }
 
 fn window_in_list(list: &Value, model: &str) -> Option<u64> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::key;
 use super::local;
 use super::settings::{ModelSettings, Settings};
-use crate::agent::{AskWindow, UNKNOWN_WINDOW};
+use crate::agent::{AskWindow, Output, UNKNOWN_WINDOW};
 use crate::base::env;
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
@@ -18,13 +18,11 @@ use crate::client::{
     Client, Endpoint, Http, HttpOptions, Ledger, ProxyEnv, RetryPolicy, Trust, is_loopback, proxy_port,
 };
 use crate::report::Messages;
-use crate::tools::DEFAULT_CAP;
 use crate::wire::{self, Model, Provider, Quirks, RequestHead, ToolChoice, Wire, models, providers};
 
 use crate::client::Base;
 
 const MOST_OUTPUT: u64 = 32_000;
-const SMALLEST_CAP: usize = 1 << 10;
 
 /// Who is asked, and how.
 #[derive(Clone)]
@@ -327,7 +325,7 @@ impl Chosen {
             model: &self.model_id,
             system,
             tools,
-            max_tokens: Some(settings.max_tokens.unwrap_or_else(|| self.max_tokens())),
+            max_tokens: Some(self.output(settings).tokens()),
             params: &settings.params,
             quirks: &self.quirks,
             tool_choice: ToolChoice::Auto,
@@ -335,18 +333,12 @@ impl Chosen {
         }
     }
 
-    fn max_tokens(&self) -> u64 {
-        let of_model = self.model.and_then(|model| model.max_output).unwrap_or(u64::MAX);
-        of_model.min(MOST_OUTPUT).min(self.window.unwrap_or(UNKNOWN_WINDOW) / 4).max(1)
-    }
-
-    /// Bytes that a tool result keeps at its head and at its tail: less where the window is small.
+    /// The most tokens of a reply.
     #[must_use]
-    pub fn result_cap(&self) -> usize {
-        // Together an eighth of the window, so that the calls of a turn leave room for other turns. Of a window that is
-        // only assumed, twice that: it is small for pruning alone.
-        let tokens = self.window.map_or(UNKNOWN_WINDOW / 8, |window| window / 16);
-        usize::try_from(tokens * 4).unwrap_or(usize::MAX).clamp(SMALLEST_CAP, DEFAULT_CAP)
+    pub fn output(&self, settings: &ModelSettings) -> Output {
+        let of_model = self.model.and_then(|model| model.max_output).unwrap_or(u64::MAX);
+        let usual = || Output::Usual(of_model.min(MOST_OUTPUT)).within(self.window.unwrap_or(UNKNOWN_WINDOW));
+        settings.max_tokens.map_or_else(usual, Output::Given)
     }
 
     /// The client for this choice.

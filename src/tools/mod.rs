@@ -34,6 +34,7 @@ mod tests;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::value::RawValue;
 
@@ -102,7 +103,8 @@ pub struct Toolbox {
     tools: Vec<Box<dyn Tool>>,
     specs: Vec<ToolSpec>,
     reads: Reads,
-    cap: usize,
+    /// Set while the tools are in use, once the model's window is known.
+    cap: AtomicUsize,
 }
 
 /// What a tool needs a grant for.
@@ -170,13 +172,12 @@ impl Toolbox {
     #[must_use]
     pub fn new(workspace: Workspace, tools: Vec<Box<dyn Tool>>) -> Self {
         let specs = tools.iter().map(|tool| tool.spec().clone()).collect();
-        Self { workspace: Some(workspace), tools, specs, reads: Reads::default(), cap: DEFAULT_CAP }
+        Self { workspace: Some(workspace), tools, specs, reads: Reads::default(), cap: DEFAULT_CAP.into() }
     }
 
     /// Keeps only `cap` bytes at the head and at the tail of a result: for models with small windows.
-    #[must_use]
-    pub fn with_cap(self, cap: usize) -> Self {
-        Self { cap: cap.min(MAX_CAP), ..self }
+    pub fn set_cap(&self, cap: usize) {
+        self.cap.store(cap.min(MAX_CAP), Ordering::Relaxed);
     }
 
     /// The tools as they are offered to the model.
@@ -226,7 +227,7 @@ impl Toolbox {
         if stop() {
             return ToolResult::cancelled();
         }
-        tool.run(arguments, &Context { workspace, reads: &self.reads, stop, cap: self.cap })
+        tool.run(arguments, &Context { workspace, reads: &self.reads, stop, cap: self.cap.load(Ordering::Relaxed) })
     }
 
     fn find(&self, name: &str) -> Option<&dyn Tool> {

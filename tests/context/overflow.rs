@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::wire::Usage;
-use crate::support::{Api, Flux, Reply, Request, Run, Server, for_each_wire};
+use crate::support::{Api, End, Flux, Reply, Request, Run, Server, for_each_wire};
 
 /// What the services say when a prompt is too long, and where: in the status or inside a stream.
 fn refusals(api: Api) -> Vec<Reply> {
@@ -158,7 +158,7 @@ fn window_is_asked_for_before_the_first_prune() {
     let server = Server::of(api).lenient().answer(move |request| {
         if request.method == "GET" {
             asked += 1;
-            assert!(asked == 1 && request.path == "/props" && round > 3, "{} {asked}", request.path);
+            assert!(asked == 1 && request.path == "/props" && round > 0, "{} {asked}", request.path);
             return Reply::json(200, &json!({"default_generation_settings": {"n_ctx": 200_000}}));
         }
         round += 1;
@@ -194,5 +194,89 @@ fn overflow_teaches_the_window() {
         let overflows = transcript.custom("flux.prune").iter().filter(|prune| prune["reason"] == "overflow").count();
         assert!((1..=2).contains(&overflows), "{overflows} refusals");
         assert!(transcript.custom("flux.prune").len() > overflows);
+    });
+}
+
+/// The most tokens that a request lets a reply have.
+fn most_output(request: &Request) -> Option<u64> {
+    let names = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
+    names.iter().find_map(|name| request.json[*name].as_u64())
+}
+
+/// A server that names a window of 4,096 tokens, and six rounds of reading against it.
+fn small_server(api: Api) -> Server {
+    let mut round = 0;
+    Server::of(api).lenient().answer(move |request| {
+        if request.method == "GET" {
+            return match request.path.as_str() {
+                "/props" => Reply::json(200, &json!({"default_generation_settings": {"n_ctx": 4096}})),
+                _ => Reply::json(404, &json!({"error": "not found"})),
+            };
+        }
+        let tokens = request.body.len() as u64 / 4;
+        assert!(tokens <= 4096, "{api:?}: {tokens} tokens, of which such a server cuts the beginning off");
+        round += 1;
+        let usage = Usage { input: tokens, cache_read: 0, output: 20 };
+        if round > 6 {
+            return api.text_using("done", usage);
+        }
+        api.turn("", &[(&api.id(round), "read_files", json!({"paths": ["a.txt"], "start_line": round}))], usage)
+    })
+}
+
+#[test]
+fn window_of_a_server_on_this_machine_holds_for_all_that_depends_on_it() {
+    for_each_wire(|api| {
+        let server = small_server(api);
+        let run = run(&server).code(0).stdout("done\n").stderr("");
+        let requests = server.requests();
+        assert_eq!(requests.iter().filter(|request| request.method == "GET").count(), 1, "{api:?}");
+        let last = requests.last().expect("a request");
+        assert_eq!(most_output(last), Some(1024), "{api:?}: a quarter of the window");
+        let result = run.transcript().messages("toolResult")[3]["message"]["content"].to_string();
+        assert!(result.len() < 2_600, "{api:?}: a result has {} bytes", result.len());
+    });
+}
+
+#[test]
+fn short_prompts_cost_no_question_for_the_window() {
+    let server = Server::of(Api::Chat).lenient().script([Api::Chat.text("answer")]);
+    let _ = Flux::to(&server).arg("the question").run().code(0).stdout("answer\n");
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn window_is_asked_for_once_where_the_server_is_silent() {
+    let server = Server::of(Api::Chat).lenient().answer(|request| match request.method.as_str() {
+        "GET" => Reply::raw("").end(End::Stall),
+        _ => Api::Chat.text("answer"),
+    });
+    let _ = Flux::to(&server).arg("the question").stdin("words\n".repeat(2_000)).run().code(0).stdout("answer\n");
+    assert_eq!(server.requests().len(), 2);
+}
+
+/// Some services want room for the whole output limit, and say so.
+#[test]
+fn overflow_by_the_output_limit_lowers_it() {
+    for_each_wire(|api| {
+        let window = 9_000;
+        let server = Server::of(api).unused_allowed().answer(move |request: &Request| {
+            let (prompt, output) = (request.body.len() as u64 / 4, most_output(request).expect("a limit"));
+            if prompt + output > window {
+                let message =
+                    format!("input length and `max_tokens` exceed context limit: {prompt} + {output} > {window}");
+                return api.error(400, "invalid_request_error", &message);
+            }
+            api.text("done")
+        });
+        let stdin = "words and more words\n".repeat(600);
+        let flux = || Flux::to(&server).transcript().arg("the task").stdin(stdin.clone());
+        let run = flux().run().code(0).stdout("done\n").stderr("");
+        assert_eq!(run.transcript().custom("flux.prune").len(), 0, "{api:?}: nothing has to be pruned");
+        let sent: Vec<_> = server.requests().iter().map(most_output).collect();
+        assert_eq!(sent, [Some(8192), Some(window / 4)], "{api:?}");
+        let given = flux().args(["--max-tokens", "8000"]).run().failure(65, 1);
+        let _ = given.stderr_has("lower --max-tokens 8000");
+        assert_eq!(server.requests().len(), 3, "{api:?}: what the user has said is not changed, nor sent again");
     });
 }

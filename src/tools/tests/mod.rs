@@ -68,7 +68,8 @@ impl Place {
         let root = directory.path().join("root");
         fs::create_dir(&root).unwrap();
         fs::write(directory.path().join("outside"), OUTSIDE).unwrap();
-        let toolbox = Toolbox::new(Workspace::open(&root).unwrap(), reading_tools()).with_cap(cap);
+        let toolbox = Toolbox::new(Workspace::open(&root).unwrap(), reading_tools());
+        toolbox.set_cap(cap);
         let place = Self { directory, toolbox };
         for (path, content) in files {
             place.write(path, content);

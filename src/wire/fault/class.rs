@@ -71,9 +71,9 @@ const TOO_LONG: [&str; 14] = [
 ];
 
 fn context_length(report: &Report) -> Option<ErrorClass> {
-    let codes = ["context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"];
+    let words = ["context_length_exceeded", "exceed_context_size_error", "model_max_prompt_tokens_exceeded"];
     let text = report.message.to_ascii_lowercase();
-    let coded = report.words.iter().any(|word| codes.contains(&&**word));
+    let coded = report.words.iter().any(|word| words.contains(&&**word));
     (coded || TOO_LONG.iter().any(|phrase| text.contains(phrase))).then_some(ErrorClass::ContextLength)
 }
 
