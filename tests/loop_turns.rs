@@ -96,3 +96,18 @@ fn loop_of_200_rounds_is_valid_on_responses() {
 fn loop_of_200_rounds_is_valid_on_chat_completions() {
     run_rounds(Api::Chat, 200);
 }
+
+/// Some servers send calls whose id is empty: the call and its result go back with one that is not.
+#[test]
+fn calls_with_an_empty_id_are_answered_under_one_of_their_own() {
+    for_each_wire(|api| {
+        let call = |path: &str| ("", "read_files", json!({"paths": [path]}));
+        let server = Server::script(api, [api.calls(&[call("a.txt"), call("b.txt")]), api.text("done")]);
+        let flux = Flux::to(&server).file("a.txt", "alpha\n").file("b.txt", "beta\n");
+        let _ = flux.arg("the task").run().code(0).stdout("done\n");
+        let results = api.results(&server.requests()[1].json);
+        let [first, second] = &results[..] else { panic!("{api:?}: {results:?}") };
+        assert!(!first.id.is_empty() && !second.id.is_empty() && first.id != second.id, "{results:?}");
+        assert!(first.text.contains("alpha") && second.text.contains("beta"), "{results:?}");
+    });
+}

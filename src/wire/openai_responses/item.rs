@@ -138,7 +138,7 @@ fn sealed_call(item: &Item<'_>, raw: &RawValue, reply: &str, at: usize) -> Optio
     if matches!(call.arguments, Arguments::Broken { .. }) {
         changes.push(("arguments", arguments.as_str()));
     }
-    if item.call_id.is_none() {
+    if json::word(item.call_id).is_none() {
         changes.push(("call_id", id.as_str()));
     }
     call.seal = if changes.is_empty() { Some(raw.to_owned()) } else { json::with(raw, &changes) };
