@@ -170,7 +170,7 @@ impl Agent<'_> {
                 }
                 _ => {
                     let results = self.answer_without_running(&reply, observer)?;
-                    let text = self.judge(&reply, std::mem::take(&mut before))?;
+                    let text = self.judge(&reply, std::mem::take(&mut before), &conversation)?;
                     match self.read(&text, &mut repairs)? {
                         Ok(answer) => return Ok(answer),
                         Err(fault) => self.complain(&fault, reply.resolve(results), &mut conversation, observer)?,
@@ -262,8 +262,9 @@ impl Agent<'_> {
         if self.free { Some(Cost::default()) } else { self.model.and_then(|model| cost(model, usage)) }
     }
 
-    /// Decides whether a turn without tool calls is an answer; `before` is what it said before it paused.
-    fn judge(&self, reply: &Reply, before: String) -> Result<String> {
+    /// Decides whether a turn without tool calls, the next of the conversation, is an answer; `before` is what it said
+    /// before it paused.
+    fn judge(&self, reply: &Reply, before: String, conversation: &Conversation) -> Result<String> {
         let text = before + &reply.text();
         let limit = |what: String| Err(Failure::new(Exit::Limit, what).class("limit"));
         match reply.stop {
@@ -271,7 +272,7 @@ impl Agent<'_> {
                 let most = self.head.max_tokens.map_or_else(String::new, |n| format!(" of {n} tokens"));
                 limit(format!("the answer was cut at the output limit{most}: raise --max-tokens"))
             }
-            StopReason::ContextFull => limit("the model's window is full: shorten the input".to_owned()),
+            StopReason::ContextFull => limit(self.full(conversation)),
             StopReason::Pause => limit(format!("the model paused its turn more than {MOST_PAUSES} times")),
             StopReason::Refusal => {
                 let why = reply.refusal.as_deref().map_or_else(String::new, |why| format!(": {why}"));

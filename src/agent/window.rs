@@ -199,27 +199,38 @@ impl Agent<'_> {
     pub(super) fn too_long(&self, conversation: &Conversation, error: &ApiError) -> Failure {
         let said = error.too_long.as_deref();
         let sent = said.and_then(|said| said.prompt).unwrap_or(self.budget.tokens());
+        let room = self.budget.window.and_then(|window| window.checked_sub(sent));
+        let way_out = match (self.budget.output, room) {
+            (Output::Given(most), Some(room)) if most > room => format!("lower --max-tokens {most}"),
+            _ => self.way_to_shorten(conversation, sent).to_owned(),
+        };
         let what = format!(
-            "{}: about {} tokens were sent, {} of them the prompt with its context: {}, or ask a model with a \
-             larger window",
+            "{}: {}: {way_out}, or ask a model with a larger window",
             Failure::from(error).to_string().replace(". (HTTP", " (HTTP").trim_end_matches('.'),
-            text::count(sent),
-            text::count(self.tokens_of_task(conversation).min(sent)),
-            self.way_out(conversation, sent),
+            self.sizes(conversation, sent),
         );
         Failure::new(Exit::Data, what).class(error.class.word())
     }
 
-    /// What the user can do about a prompt of so many tokens that is too long.
-    pub(super) fn way_out(&self, conversation: &Conversation, sent: u64) -> String {
-        let room = self.budget.window.and_then(|window| window.checked_sub(sent));
-        match (self.budget.output, room) {
-            (Output::Given(most), Some(room)) if most > room => format!("lower --max-tokens {most}"),
-            _ if self.tokens_of_task(conversation) > sent / 2 => "shorten it (head -c, tail -c)".to_owned(),
-            _ if self.budget.window.is_some() => {
-                "say a smaller window, for a shorter history (--max-context)".to_owned()
-            }
-            _ => "say how large the window is (--max-context)".to_owned(),
+    /// What to tell the user when a reply was cut because the window was full.
+    pub(super) fn full(&self, conversation: &Conversation) -> String {
+        let sent = self.budget.tokens();
+        let (sizes, way_out) = (self.sizes(conversation, sent), self.way_to_shorten(conversation, sent));
+        format!("the model's window is full: {sizes}: {way_out}")
+    }
+
+    fn sizes(&self, conversation: &Conversation, sent: u64) -> String {
+        let task = self.tokens_of_task(conversation).min(sent);
+        let (sent, task) = (text::count(sent), text::count(task));
+        format!("about {sent} tokens were sent, {task} of them the prompt with its context")
+    }
+
+    /// How the user can have less sent than so many tokens.
+    fn way_to_shorten(&self, conversation: &Conversation, sent: u64) -> &'static str {
+        match self.budget.window {
+            _ if self.tokens_of_task(conversation) > sent / 2 => "shorten it (head -c, tail -c)",
+            Some(_) => "name a smaller window, for a shorter history (--max-context)",
+            None => "say how large the window is (--max-context)",
         }
     }
 

@@ -280,3 +280,40 @@ fn overflow_by_the_output_limit_lowers_it() {
         assert_eq!(server.requests().len(), 3, "{api:?}: what the user has said is not changed, nor sent again");
     });
 }
+
+/// The way out is that of what fills the window: the prompt, or what was said before it.
+#[test]
+fn overflow_by_the_history_does_not_blame_the_prompt() {
+    for_each_wire(|api| {
+        let flux = crate::support::ask();
+        let session = |server: &Server| flux.clone().server(server).args(["-c", "talk.jsonl"]);
+        let server = Server::script(api, [api.text(&"a long answer ".repeat(4_000))]);
+        let _ = session(&server).arg("q").run().code(0);
+        let server = Server::of(api).answer(move |_| api.too_long(208_310, 200_000));
+        let run = session(&server).arg("task").run().failure(65, 1);
+        let run = run.stderr_has("about 208k tokens were sent").stderr_has("--max-context").stderr_lacks("shorten it");
+        let task = run.err().split("sent, ").nth(1).and_then(|rest| rest.split(' ').next().map(str::to_owned));
+        assert!(
+            task.as_deref().is_some_and(|task| task.parse::<u64>().is_ok_and(|task| task < 100)),
+            "{api:?}: {task:?}"
+        );
+        let _ =
+            session(&server).arg("task").stdin("words\n".repeat(50_000)).run().failure(65, 1).stderr_has("shorten it");
+    });
+}
+
+#[test]
+fn window_that_is_full_in_the_middle_of_a_run_wants_a_shorter_history() {
+    let api = Api::Anthropic;
+    let full = || {
+        let mut reply = api.cut("so far", None);
+        let body = String::from_utf8(reply.body).expect("UTF-8");
+        reply.body = body.replace("max_tokens", "model_context_window_exceeded").into_bytes();
+        reply
+    };
+    let rounds = (1..9).map(|n| api.calls(&[(&api.id(n), "read_files", json!({"paths": ["a.txt"]}))]));
+    let _ = run(&Server::script(api, rounds.chain([full()]))).failure(80, 1).stderr_has("--max-context");
+    let server = Server::script(api, [full()]);
+    let flux = Flux::to(&server).arg("task").stdin("words\n".repeat(9_000));
+    let _ = flux.run().failure(80, 1).stderr_has("shorten it (head -c, tail -c)");
+}
