@@ -133,6 +133,20 @@ impl Conversation {
         self.entries.truncate(self.task.entry + 1 + kept);
     }
 
+    /// What was said before this run's message; nothing if that was the first.
+    #[must_use]
+    pub fn before_task(mut self) -> Option<Self> {
+        self.entries.truncate(self.task.entry + 1);
+        match (self.task.message, self.entries.last_mut()) {
+            (0, Some(Entry::Step { note, .. })) => *note = None,
+            (0, _) => drop(self.entries.pop()),
+            (kept, Some(Entry::User(said) | Entry::Step { note: Some(said), .. })) => said.truncate(kept),
+            (_, _) => {}
+        }
+        self.task = self.end();
+        (!self.entries.is_empty()).then_some(self)
+    }
+
     /// The entries, to be changed in what they hold.
     pub(super) fn entries_mut(&mut self) -> &mut [Entry] {
         &mut self.entries

@@ -39,6 +39,11 @@ impl Said {
         whole.lines.extend(later.lines);
     }
 
+    /// Keeps only so many messages from the first, and at least one.
+    pub(super) fn truncate(&mut self, count: usize) {
+        while self.count() > count && self.pop().is_some() {}
+    }
+
     /// The messages as they were said.
     pub(super) fn into_messages(mut self) -> Vec<UserMessage> {
         let mut messages = Vec::with_capacity(self.count());
@@ -87,7 +92,9 @@ mod tests {
         said.push(UserMessage::default());
         said.push(message("\n\n", "2"));
         assert_eq!((said.count(), said.parts.len(), said.lines.len()), (3, 3, 2));
-        let shown = format!("{:?}", said.into_messages());
+        let shown = format!("{:?}", said.clone().into_messages());
         assert_eq!(shown, format!("{:?}", [message("a", "1"), UserMessage::default(), message("\n\n", "2")]));
+        said.truncate(1);
+        assert_eq!((said.count(), said.parts.len(), said.lines.len()), (1, 1, 1));
     }
 }

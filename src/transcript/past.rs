@@ -18,7 +18,7 @@ use crate::chat::{
     Arguments, Block, Conversation, Detail, Entry::Step, Exchange, LineId, Media, Origin, Part, Reply, Seal, Sealed,
     StopReason, ToolCall, ToolResult, ToolSpec, Turn, Usage, UserMessage,
 };
-use crate::wire::{RequestHead, WIRES};
+use crate::wire::{ErrorClass, RequestHead, WIRES};
 
 /// What was said in earlier runs.
 #[derive(Debug, Default)]
@@ -132,7 +132,12 @@ impl Past {
             Entry::Prune(prune) => self.prune(prune),
             Entry::Result(end) => {
                 self.close_turn();
-                if matches!(end.exit_code, 0 | 1) {
+                // The same would be refused again.
+                let is_refused = end.error.is_some_and(|error| error.class == ErrorClass::Refusal.word());
+                if is_refused {
+                    self.conversation = self.conversation.take().and_then(Conversation::before_task);
+                }
+                if is_refused || matches!(end.exit_code, 0 | 1) {
                     self.unanswered = None;
                 }
             }

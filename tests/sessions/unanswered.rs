@@ -99,3 +99,43 @@ fn session_keeps_what_the_user_said_longer_than_the_answers() {
         assert!(request.body.len() / 4 <= 6_000, "{api:?}: {} bytes", request.body.len());
     });
 }
+
+/// The same input would be refused again, so what was refused is not said again.
+#[test]
+fn session_goes_on_without_a_question_that_was_refused() {
+    for_each_wire(|api| {
+        let call = |n: usize| api.calls(&[(&api.id(n), "read_files", json!({"paths": ["a.txt"]}))]);
+        let by_status = || api.error(400, "content_filter", "flagged");
+        for refusal in [api.refusal("no"), by_status()] {
+            for earlier in [true, false] {
+                let flux = base();
+                if earlier {
+                    let server = Server::script(api, [api.text("first answer")]);
+                    let _ = session(&flux, &server).arg("first question").run().code(0);
+                }
+                let server = Server::script(api, [call(1), refusal.clone()]);
+                let _ = session(&flux, &server).arg("bad question").run().failure(82, 1);
+                let _ = session(&flux, &Server::script(api, [refusal.clone()])).arg("bad question").run().code(82);
+                let server = Server::script(api, [api.text("answer")]);
+                let _ = session(&flux, &server).arg("last question").run().code(0).stdout("answer\n");
+                let texts = user_texts(api, &server.only_request().json);
+                let expected = if earlier { &["first question", "last question"][..] } else { &["last question"] };
+                assert_eq!(texts, expected, "{api:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn session_keeps_an_open_question_when_the_next_is_refused() {
+    for_each_wire(|api| {
+        let flux = base();
+        let server = Server::script(api, [api.error(400, "invalid_request_error", "no")]);
+        let _ = session(&flux, &server).arg("open question").run().failure(69, 1);
+        let _ = session(&flux, &Server::script(api, [api.refusal("no")])).arg("bad question").run().failure(82, 1);
+        let server = Server::script(api, [api.text("answer")]);
+        let _ = session(&flux, &server).arg("last question").run().code(0).stdout("answer\n");
+        let texts = user_texts(api, &server.only_request().json);
+        assert_eq!(texts, ["open question\n\nlast question"], "{api:?}");
+    });
+}
