@@ -132,6 +132,13 @@ impl Budget {
     fn is_all_output(&self) -> bool {
         matches!((self.output, self.window), (Output::Given(most), Some(window)) if most >= window)
     }
+
+    /// The length of replies that the user wants, if it is why a prompt of so many tokens is too long.
+    fn too_much_output(&self, sent: u64) -> Option<u64> {
+        let (Output::Given(most), Some(window)) = (self.output, self.window) else { return None };
+        let is_why = self.is_all_output() || (sent <= window && sent + most > window);
+        is_why.then_some(most)
+    }
 }
 
 /// What a window leaves to the prompt, and at least a quarter of it.
@@ -199,10 +206,9 @@ impl Agent<'_> {
     pub(super) fn too_long(&self, conversation: &Conversation, error: &ApiError) -> Failure {
         let said = error.too_long.as_deref();
         let sent = said.and_then(|said| said.prompt).unwrap_or(self.budget.tokens());
-        let room = self.budget.window.and_then(|window| window.checked_sub(sent));
-        let way_out = match (self.budget.output, room) {
-            (Output::Given(most), Some(room)) if most > room => format!("lower --max-tokens {most}"),
-            _ => self.way_to_shorten(conversation, sent).to_owned(),
+        let way_out = match self.budget.too_much_output(sent) {
+            Some(most) => format!("lower --max-tokens {most}"),
+            None => self.way_to_shorten(conversation, sent).to_owned(),
         };
         let what = format!(
             "{}: {}: {way_out}, or ask a model with a larger window",

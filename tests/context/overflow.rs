@@ -281,6 +281,19 @@ fn overflow_by_the_output_limit_lowers_it() {
     });
 }
 
+/// No prune makes room beside replies that may be as long as the window.
+#[test]
+fn overflow_by_an_output_limit_as_large_as_the_window_prunes_nothing() {
+    for_each_wire(|api| {
+        let (server, _) = refused(api, api.too_long(9_000, 8_192), 1);
+        let lines = "words and more words\n".repeat(80);
+        let flux = Flux::to(&server).transcript().args(["--max-tokens", "9000", "the task"]).file("a.txt", lines);
+        let run = flux.run().failure(65, 1);
+        assert_eq!(run.transcript().custom("flux.prune").len(), 0, "{api:?}");
+        let _ = run.stderr_has("lower --max-tokens 9000");
+    });
+}
+
 /// The way out is that of what fills the window: the prompt, or what was said before it.
 #[test]
 fn overflow_by_the_history_does_not_blame_the_prompt() {
