@@ -14,6 +14,7 @@ use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::secret::Redactor;
 use crate::base::signals;
+use crate::base::stdio;
 use crate::base::stop::{Stop, Stopper};
 use crate::base::text;
 use crate::base::tty::Terminals;
@@ -155,7 +156,10 @@ impl Run {
         // Children come from a process that is started before this one reads a key or starts a thread.
         let built = toolbox::build(&self.settings, &mut self.sinks.messages)?;
         sandbox::conceal();
-        let stop = Stopper::new(self.settings.limits.timeout).or_fail(Exit::Os, || "no descriptor left")?;
+        let mut stop = Stopper::new(self.settings.limits.timeout).or_fail(Exit::Os, || "no descriptor left")?;
+        if self.sinks.writes_stdout() {
+            stop = stop.writing_to(stdio::stdout());
+        }
         let ending = self.ending.clone();
         let last = move |number| ending.at_once(Stop::Signal(number));
         signals::watch(stop.clone(), last).or_fail(Exit::Os, || "no thread left")?;

@@ -3,6 +3,7 @@
 mod faults;
 mod limits;
 mod proxies;
+mod reader;
 mod retries;
 mod timeouts;
 mod tls;

@@ -1,6 +1,8 @@
 //! The exit codes: one table for the code, `flux help exit-codes`, the man page and the tests. Codes never
 //! change their meaning.
 
+use signal_hook::consts::SIGPIPE;
+
 use super::stop::Stop;
 
 /// Why the program ends.
@@ -165,6 +167,7 @@ impl From<Stop> for Exit {
         match stop {
             Stop::Signal(n) => Self::Signal(n),
             Stop::Deadline => Self::Timeout,
+            Stop::ReaderGone => Self::Signal(SIGPIPE),
         }
     }
 }

@@ -54,6 +54,7 @@ impl From<Stop> for Failure {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Deadline => Self::new(Exit::Timeout, "the time is up: raise --timeout").class("timeout"),
+            Stop::ReaderGone => Self::new(Exit::from(stop), "stdout: nobody reads it"),
             Stop::Signal(number) => Self::new(Exit::from(stop), format!("signal {number}")).class("signal"),
         }
     }

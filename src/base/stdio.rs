@@ -90,6 +90,12 @@ pub fn stdin() -> BorrowedFd<'static> {
     rustix::stdio::stdin()
 }
 
+/// stdout, to wait for.
+#[must_use]
+pub fn stdout() -> BorrowedFd<'static> {
+    rustix::stdio::stdout()
+}
+
 /// Reads once; 0 is the end.
 ///
 /// # Errors
@@ -126,7 +132,7 @@ pub enum Stream {
 impl Stream {
     fn fd(self) -> BorrowedFd<'static> {
         match self {
-            Self::Out => rustix::stdio::stdout(),
+            Self::Out => stdout(),
             Self::Err => rustix::stdio::stderr(),
         }
     }

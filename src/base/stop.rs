@@ -1,4 +1,5 @@
-//! Stopping a run from outside: a signal, or the deadline of `--timeout`. Everything that waits asks here.
+//! Stopping a run from outside: a signal, the deadline of `--timeout`, or a reader who has gone. Everything that waits
+//! asks here.
 
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -18,6 +19,8 @@ pub enum Stop {
     Signal(i32),
     /// The deadline of the whole run.
     Deadline,
+    /// Nobody reads any more what the run writes.
+    ReaderGone,
 }
 
 /// A shared handle on the end of the run.
@@ -25,6 +28,8 @@ pub enum Stop {
 pub struct Stopper {
     inner: Arc<Inner>,
     deadline: Option<Instant>,
+    /// What the run writes to a reader.
+    written: Option<BorrowedFd<'static>>,
 }
 
 type Interrupt = Box<dyn Fn() + Send>;
@@ -54,7 +59,14 @@ impl Stopper {
         let (woken, waker) = UnixStream::pair()?;
         waker.set_nonblocking(true)?;
         let inner = Inner { signal: AtomicI32::new(0), woken, waker, interrupts: Mutex::default() };
-        Ok(Self { inner: Arc::new(inner), deadline: timeout.and_then(|t| clock::now().checked_add(t)) })
+        let deadline = timeout.and_then(|t| clock::now().checked_add(t));
+        Ok(Self { inner: Arc::new(inner), deadline, written: None })
+    }
+
+    /// Stops also when the reader of this pipe has gone.
+    #[must_use]
+    pub fn writing_to(self, written: BorrowedFd<'static>) -> Self {
+        Self { written: Some(written), ..self }
     }
 
     /// Asks the run to end because of a signal. Returns false if one had come before.
@@ -82,9 +94,16 @@ impl Stopper {
     #[must_use]
     pub fn stopped(&self) -> Option<Stop> {
         match self.inner.signal.load(Ordering::SeqCst) {
+            0 if self.is_reader_gone() => Some(Stop::ReaderGone),
             0 => self.deadline.is_some_and(|at| clock::now() >= at).then_some(Stop::Deadline),
             number => Some(Stop::Signal(number)),
         }
+    }
+
+    fn is_reader_gone(&self) -> bool {
+        let Some(written) = self.written else { return false };
+        let mut fds = [PollFd::from_borrowed_fd(written, PollFlags::empty())];
+        poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok() && fds[0].revents().contains(PollFlags::ERR)
     }
 
     /// Time left until the deadline.
@@ -116,11 +135,13 @@ impl Stopper {
             tv_nsec: i64::from(wait.subsec_nanos()),
         };
         let woken = PollFd::from_borrowed_fd(self.inner.woken.as_fd(), PollFlags::IN);
+        // Without flags it is only told that the reader has gone.
+        let written = self.written.map_or(woken.clone(), |fd| PollFd::from_borrowed_fd(fd, PollFlags::empty()));
         let Some((fd, flags)) = fd else {
-            let _ = poll(&mut [woken], Some(&wait));
+            let _ = poll(&mut [woken, written], Some(&wait));
             return false;
         };
-        let mut fds = [PollFd::from_borrowed_fd(fd, flags), woken];
+        let mut fds = [PollFd::from_borrowed_fd(fd, flags), woken, written];
         poll(&mut fds, Some(&wait)).is_ok() && !fds[0].revents().is_empty()
     }
 }
@@ -141,5 +162,17 @@ mod tests {
         assert!(!stop.signal(15), "the second signal is not the first");
         let soon = Stopper::new(Some(Duration::from_millis(5))).unwrap();
         assert_eq!(soon.sleep(Duration::from_secs(60)), Some(Stop::Deadline));
+    }
+
+    #[test]
+    fn a_sleep_ends_when_the_reader_goes() {
+        let (reader, writer) = io::pipe().unwrap();
+        let writer: &'static _ = Box::leak(Box::new(writer));
+        let stop = Stopper::new(None).unwrap().writing_to(writer.as_fd());
+        assert_eq!(stop.sleep(Duration::from_millis(1)), None);
+        let start = clock::now();
+        std::thread::Builder::new().spawn(move || drop(reader)).unwrap();
+        assert_eq!(stop.sleep(Duration::from_secs(60)), Some(Stop::ReaderGone));
+        assert!(start.elapsed() < Duration::from_secs(5));
     }
 }

@@ -45,8 +45,8 @@ impl Turnstile {
                 .change(self.has_own(), listener, |pace, now| pace.reserve(now, float(tokens), own, fastrand::f64()));
             let now = clock::monotonic_millis();
             let wait = match turn {
-                Turn::At(start) if start.at <= now => return Ok(start),
-                Turn::At(start) => start.at - now,
+                Turn::At(start) if start.at <= now && self.stop.stopped().is_none() => return Ok(start),
+                Turn::At(start) => start.at.saturating_sub(now),
                 Turn::Later(wait) => wait,
             };
             let wait = Duration::from_millis(wait);
