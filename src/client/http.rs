@@ -96,13 +96,7 @@ impl Http {
             }
         }
         self.used |= result.is_ok();
-        result.map_err(|error| {
-            if matches!(error, ureq::Error::Timeout(Timeout::Global)) {
-                // The run's own deadline; the library may see it a moment early.
-                let _ = self.stop.sleep(self.stop.remaining().unwrap_or_default());
-            }
-            named(api_error(&error), endpoint)
-        })
+        result.map_err(|error| named(api_error(&error), endpoint))
     }
 
     fn post_once(&self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ureq::Error> {

@@ -26,6 +26,7 @@ pub use tls::Trust;
 pub use url::Base;
 
 use http::Reading;
+use retry::Failures;
 use throttle::Start;
 use turnstile::{Turnstile, WORTH_A_LINE};
 
@@ -116,6 +117,9 @@ const KEEP_ALIVES: u32 = 10;
 /// How long the next request waits for the rest of the last reply before it takes a new connection.
 const DRAIN: Duration = Duration::from_millis(50);
 
+/// How much too early the end of the run may seem to have come.
+const EARLY: Duration = Duration::from_millis(50);
+
 impl Client {
     /// Makes a client for one conversation.
     #[must_use]
@@ -149,6 +153,7 @@ impl Client {
         let Question { wire, head, .. } = *question;
         let bytes = self.body.bytes().len() as u64;
         let mut wait = Duration::ZERO;
+        let mut failures = Failures::default();
         let mut number = 1;
         loop {
             self.settle_connection();
@@ -170,7 +175,7 @@ impl Client {
                 Arrived { ended, shown: false, refused: None }
             };
             let Arrived { mut ended, shown, refused } = arrived;
-            let stop = self.stop.stopped().filter(|_| ended.error.is_some());
+            let stop = ended.error.as_ref().and_then(|error| self.stop_behind(error));
             if stop.is_some() || refused.is_some() {
                 ended.error = Some(stopped());
             }
@@ -188,7 +193,7 @@ impl Client {
             if let Some(stop) = stop {
                 return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
             }
-            wait = match self.retry.next(&error, number, self.stop.remaining()) {
+            wait = match self.retry.next(&error, &mut failures, self.stop.remaining()) {
                 Some(delay) if !shown => delay,
                 _ => return Err(Failed::Api(self.named(error), Box::new(ended.reply))),
             };
@@ -251,6 +256,13 @@ impl Client {
             self.draining = drain();
         }
         Arrived { ended, shown: tap.shown, refused: tap.refused }
+    }
+
+    /// Why the run is to end, where an attempt failed with this.
+    fn stop_behind(&self, error: &ApiError) -> Option<Stop> {
+        // What limits a connection or a read by the time that is left counts with clocks of its own.
+        let is_due = || self.stop.remaining().is_some_and(|left| left <= EARLY);
+        if error.class == ErrorClass::Timeout && is_due() { self.stop.sleep(EARLY) } else { self.stop.stopped() }
     }
 
     /// Says which host a failure is about.

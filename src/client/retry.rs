@@ -15,23 +15,43 @@ pub struct RetryPolicy {
     pub retries: u32,
 }
 
-impl RetryPolicy {
-    /// How long to wait before the attempt after number `attempt` (from 1), or `None` if there is to be none: the
-    /// failure is for good, the attempts are used up, or the wait would not end before the deadline.
-    #[must_use]
-    pub fn next(self, error: &ApiError, attempt: u32, remaining: Option<Duration>) -> Option<Duration> {
+/// The attempts of one question that have failed.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    all: u32,
+    /// Successes without a reply in them.
+    empty: u32,
+    /// Replies that are none of the API.
+    garbled: u32,
+}
+
+impl Failures {
+    /// Counts a failure. Returns false if one more try after this one would be one too many for its kind.
+    fn count(&mut self, class: ErrorClass) -> bool {
+        self.all += 1;
         // An empty or garbled success is worth one more try, not the whole patience.
-        let allowed = match error.class {
-            ErrorClass::Empty | ErrorClass::Protocol => self.retries.min(1),
-            _ => self.retries,
+        let of_kind = match class {
+            ErrorClass::Empty => &mut self.empty,
+            ErrorClass::Protocol => &mut self.garbled,
+            _ => return true,
         };
-        if !error.retryable || attempt > allowed {
+        *of_kind += 1;
+        *of_kind == 1
+    }
+}
+
+impl RetryPolicy {
+    /// How long to wait before the next attempt, or `None` if there is to be none: the failure is for good, the
+    /// attempts are used up, or the wait would not end before the deadline. `before` are the failures so far.
+    pub(super) fn next(self, error: &ApiError, before: &mut Failures, remaining: Option<Duration>) -> Option<Duration> {
+        let forgiven = before.count(error.class);
+        if !error.retryable || !forgiven || before.all > self.retries {
             return None;
         }
         let delay = match error.retry_after {
             Some(asked) if asked > LONGEST => return None,
             Some(asked) => asked,
-            None => backoff(attempt, fastrand::f64()),
+            None => backoff(before.all, fastrand::f64()),
         };
         remaining.is_none_or(|left| delay < left).then_some(delay)
     }
@@ -63,17 +83,34 @@ mod tests {
     fn a_server_is_obeyed_up_to_a_minute_and_never_past_the_deadline() {
         let policy = RetryPolicy { retries: 4 };
         let after = |s| ApiError { retry_after: Some(Duration::from_secs(s)), ..error(ErrorClass::RateLimit) };
-        assert_eq!(policy.next(&after(12), 1, None), Some(Duration::from_secs(12)));
-        assert_eq!(policy.next(&after(61), 1, None), None);
-        assert_eq!(policy.next(&after(12), 1, Some(Duration::from_secs(5))), None);
+        let next = |error: &ApiError, remaining| policy.next(error, &mut Failures::default(), remaining);
+        assert_eq!(next(&after(12), None), Some(Duration::from_secs(12)));
+        assert_eq!(next(&after(61), None), None);
+        assert_eq!(next(&after(12), Some(Duration::from_secs(5))), None);
+    }
+
+    /// Whether there is a retry after each of these failures.
+    fn retries(errors: &[ApiError]) -> Vec<bool> {
+        let (policy, mut failures) = (RetryPolicy { retries: 4 }, Failures::default());
+        errors.iter().map(|error| policy.next(error, &mut failures, None).is_some()).collect()
     }
 
     #[test]
     fn attempts_are_used_up() {
-        let policy = RetryPolicy { retries: 4 };
-        assert!(policy.next(&error(ErrorClass::Server), 4, None).is_some());
-        assert!(policy.next(&error(ErrorClass::Server), 5, None).is_none());
-        assert!(policy.next(&error(ErrorClass::Empty), 2, None).is_none());
-        assert!(policy.next(&ApiError { retryable: false, ..error(ErrorClass::Server) }, 1, None).is_none());
+        let server = || error(ErrorClass::Server);
+        assert_eq!(retries(&[server(), server(), server(), server(), server()]), [true, true, true, true, false]);
+        assert_eq!(retries(&[ApiError { retryable: false, ..server() }]), [false]);
+    }
+
+    #[test]
+    fn an_empty_and_a_garbled_reply_have_one_retry_each() {
+        let [server, empty, garbled] = [ErrorClass::Server, ErrorClass::Empty, ErrorClass::Protocol];
+        for (classes, expected) in [
+            (&[empty, empty][..], &[true, false][..]),
+            (&[server, empty, garbled, garbled], &[true, true, true, false]),
+            (&[garbled, server, empty, empty], &[true, true, true, false]),
+        ] {
+            assert_eq!(retries(&classes.iter().map(|class| error(*class)).collect::<Vec<_>>()), expected);
+        }
     }
 }

@@ -39,6 +39,23 @@ fn refusals_for_good_are_not_tried_again() {
 }
 
 #[test]
+fn an_empty_or_garbled_reply_is_tried_again_once_whatever_else_failed() {
+    for_each_wire(|api| {
+        let empty = || Reply::sse("").header("retry-after-ms", "1");
+        let garbled = || Reply::sse("data: {nope\n\n");
+        let run = |replies: Vec<Reply>| meet(api, replies, &["--retries", "2"]).0;
+        let _ = run(vec![busy(api, 500), empty(), api.text("done")]).code(0).stdout("done\n");
+        let _ = run(vec![busy(api, 500), garbled(), api.text("done")]).code(0).stdout("done\n");
+        let _ = run(vec![garbled(), empty(), api.text("done")]).code(0).stdout("done\n");
+        let _ = run(vec![empty(), empty()]).failure(75, 1);
+        let _ = run(vec![garbled(), garbled()]).failure(76, 1);
+    });
+    let (run, _server) =
+        meet(Api::Chat, vec![Reply::sse(""), busy(Api::Chat, 500), Reply::sse("")], &["--retries", "4"]);
+    let _ = run.failure(75, 1);
+}
+
+#[test]
 fn the_number_of_retries_is_the_users() {
     for (retries, replies) in [("0", 1), ("1", 2), ("2", 3)] {
         let all = (0..replies).map(|_| busy(Api::Chat, 503)).collect();

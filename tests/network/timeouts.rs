@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::meet;
-use crate::support::{Api, End, Flux, Reply, Server, for_each_wire};
+use crate::support::sys::unanswered;
+use crate::support::{Api, End, Flux, Reply, Server, ask, for_each_wire};
 
 #[test]
 fn a_stalled_reply_ends_at_the_idle_timeout_before_and_after_the_first_byte() {
@@ -51,6 +52,20 @@ fn a_drip_without_end_is_ended_by_the_timeout_of_the_run() {
     let run = run.failure(124, 1).stderr_has("--timeout");
     assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
     assert_eq!(run.transcript().result()["exit_code"], 124);
+}
+
+#[test]
+fn the_timeout_of_the_run_counts_as_such_while_it_connects() {
+    let (address, _queued, _listener) = unanswered();
+    let flux = |api: Api| {
+        let url = format!("http://{address}{}", api.base_path());
+        ask().key(api).args(["--base-url", &url, "--wire", api.wire(), "-m", "m", "--timeout", "300ms", "p"])
+    };
+    for_each_wire(|api| {
+        for _ in 0..8 {
+            let _ = flux(api).run().failure(124, 1);
+        }
+    });
 }
 
 #[test]
