@@ -102,8 +102,12 @@ fn for_people(settings: &Settings, terminals: Terminals) -> Option<Exit> {
 
 /// What the model would be offered.
 fn tools(settings: &Settings) -> Result<String> {
-    let built = toolbox::build(settings, &mut messages(&settings.output))?;
+    let built = toolbox::build(settings, &stopper(settings)?, &mut messages(&settings.output))?;
     Ok(help::tools(settings, &built))
+}
+
+fn stopper(settings: &Settings) -> Result<Stopper> {
+    Stopper::new(settings.limits.timeout).or_fail(Exit::Os, || "no descriptor left")
 }
 
 fn fail(settings: &Settings, failure: &Failure) -> Exit {
@@ -153,13 +157,13 @@ impl Run {
 
     /// Everything up to the answer.
     fn work(&mut self) -> Result<Answer> {
-        // Children come from a process that is started before this one reads a key or starts a thread.
-        let built = toolbox::build(&self.settings, &mut self.sinks.messages)?;
-        sandbox::conceal();
-        let mut stop = Stopper::new(self.settings.limits.timeout).or_fail(Exit::Os, || "no descriptor left")?;
+        let mut stop = stopper(&self.settings)?;
         if self.sinks.writes_stdout() {
             stop = stop.writing_to(stdio::stdout());
         }
+        // Children come from a process that is started before this one reads a key or starts a thread.
+        let built = toolbox::build(&self.settings, &stop, &mut self.sinks.messages)?;
+        sandbox::conceal();
         let ending = self.ending.clone();
         let last = move |number| ending.at_once(Stop::Signal(number));
         signals::watch(stop.clone(), last).or_fail(Exit::Os, || "no thread left")?;

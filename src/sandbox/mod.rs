@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
+use crate::base::stop::Stopper;
 
 pub use capture::Capture;
 pub use fence::{PROGRAMS, PUBLIC};
@@ -165,8 +166,8 @@ impl Sandbox {
     /// thread starts. `trusted` makes it possible to run a [`Command`] that is trusted.
     ///
     /// # Errors
-    /// The sandbox that is wanted cannot be built.
-    pub fn start(rules: &Rules, wanted: Wanted, trusted: bool) -> Result<Self> {
+    /// The sandbox that is wanted cannot be built, or `stop` ends the run before it stands.
+    pub fn start(rules: &Rules, wanted: Wanted, trusted: bool, stop: &Stopper) -> Result<Self> {
         let levels: &[Level] = match wanted {
             Wanted::Auto => &[Level::Namespaces, Level::Landlock],
             Wanted::Strict => &[Level::Namespaces],
@@ -174,10 +175,14 @@ impl Sandbox {
         };
         let mut reasons: Vec<String> = Vec::new();
         for &level in levels {
-            match spawner::Handle::start(rules, level) {
+            let started = spawner::Handle::start(rules, level, stop);
+            if let Some(why) = stop.stopped() {
+                return Err(why.into());
+            }
+            match started {
                 Ok((handle, mut gaps)) => {
                     gaps.splice(0..0, reasons);
-                    let off = || spawner::Handle::start(rules, Level::Off).map_err(|why| unbuildable(&[why]));
+                    let off = || spawner::Handle::start(rules, Level::Off, stop).map_err(|why| unbuildable(&[why]));
                     let trusted =
                         (trusted && level != Level::Off).then(off).transpose()?.map(|(handle, _)| Mutex::new(handle));
                     return Ok(Self { spawner: Mutex::new(handle), trusted, level, gaps });

@@ -22,6 +22,7 @@ use super::fence::{Fence, version};
 use super::filter::Filter;
 use super::running::Running;
 use super::{Command, End, Finished, Level, Rules, world};
+use crate::base::stop::Stopper;
 use crate::base::{clock, env, signals, stdio};
 
 /// What this program is called when it is the spawner.
@@ -55,13 +56,13 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Starts a spawner that builds this sandbox. Returns what the sandbox leaves open.
+    /// Starts a spawner that builds this sandbox, unless `stop` ends the run before. Returns what the sandbox leaves open.
     ///
     /// # Errors
     /// Why it cannot, in words.
-    pub(super) fn start(rules: &Rules, level: Level) -> Result<(Self, Vec<String>), String> {
+    pub(super) fn start(rules: &Rules, level: Level, stop: &Stopper) -> Result<(Self, Vec<String>), String> {
         let mut handle = Self::launch().map_err(|error| format!("no process to start others: {error}"))?;
-        match handle.ask(rules, level) {
+        match handle.ask(rules, level, stop) {
             Ok(Started::Ready(gaps)) => Ok((handle, gaps)),
             Ok(Started::Refused(why)) => Err(why),
             Err(error) => Err(format!("the process that starts others does not answer: {error}")),
@@ -81,12 +82,16 @@ impl Handle {
         Ok(Self { child, stream })
     }
 
-    fn ask(&mut self, rules: &Rules, level: Level) -> io::Result<Started> {
-        self.stream.set_read_timeout(Some(PATIENCE))?;
+    fn ask(&mut self, rules: &Rules, level: Level, stop: &Stopper) -> io::Result<Started> {
         send(&mut self.stream, &Request::Start { rules: rules.clone(), level })?;
-        let started = receive(&mut self.stream)?;
-        self.stream.set_read_timeout(None)?;
-        Ok(started)
+        let until = clock::now() + PATIENCE;
+        while !stop.wait_for(Some((self.stream.as_fd(), PollFlags::IN)), until.saturating_duration_since(clock::now()))
+        {
+            if clock::now() >= until || stop.stopped().is_some() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        receive(&mut self.stream)
     }
 
     /// Runs a program to its end.

@@ -2,6 +2,7 @@
 //! private lies under other mounts, and no network exists. Built once a run; each child gets its own processes in it.
 //! It must be built before any Landlock rule is enforced, since a process behind one cannot mount.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -87,7 +88,7 @@ fn rearrange(rules: &Rules) -> io::Result<Private> {
     }
     let private = tempfile::Builder::new().prefix("flux-").tempdir_in(own)?.keep();
     // Where other mounts lie in a private directory, no Landlock rule can tell them from it.
-    let hidden: Vec<PathBuf> = rules.hidden.iter().chain(&rules.unreadable).cloned().collect();
+    let hidden: BTreeSet<&Path> = rules.hidden.iter().chain(&rules.unreadable).map(PathBuf::as_path).collect();
     hide(&hidden, &private)?;
     let home = private.join("home");
     fs::DirBuilder::new().mode(0o700).create(&home)?;
@@ -165,7 +166,7 @@ fn cover(path: &Path) -> io::Result<()> {
 }
 
 /// Lays something empty over each of the paths that nobody can open, or, where that would stop git, only nothing.
-fn hide(paths: &[PathBuf], own: &Path) -> io::Result<()> {
+fn hide(paths: &BTreeSet<&Path>, own: &Path) -> io::Result<()> {
     let (directory, file, blank) = (own.join(".directory"), own.join(".file"), own.join(".blank"));
     fs::create_dir(&directory)?;
     fs::File::create(&file)?;

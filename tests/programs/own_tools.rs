@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -104,6 +105,27 @@ fn a_failing_tool_tells_why_and_the_run_goes_on() {
     assert_eq!(answers[0].text, "exit_status: exit 9\nwhy");
     assert_eq!(answers[1].text, "signal: killed by signal 9");
     assert_eq!((answers[2].text.as_str(), answers[2].is_error), ("fine\n", Some(false)));
+}
+
+#[test]
+fn describing_itself_counts_as_time_of_the_run() {
+    let in_time = |scripts: &[&str], trusted: &str| {
+        for args in [&["p"][..], &["--list-tools"]] {
+            let mut flux = ask().args(["-m", "anthropic", "--timeout", "1s"]).args(args.iter().copied());
+            flux = flux.key(Api::Anthropic);
+            for (number, script) in scripts.iter().enumerate() {
+                let path = tool(&flux, &format!("t{number}"), script);
+                flux = flux.arg("--tool").arg(format!("{trusted}{}", path.display()));
+            }
+            let run = flux.run().failure(124, 1);
+            assert!(run.elapsed < Duration::from_millis(1900), "{:?}", run.elapsed);
+        }
+    };
+    let slow = "sleep .6; echo name: ${0##*/}; echo description: d";
+    for trusted in ["", "trusted:"] {
+        in_time(&["sleep 30"], trusted);
+        in_time(&[slow; 4], trusted);
+    }
 }
 
 #[test]

@@ -41,6 +41,18 @@ fn a_secret_in_a_further_place_is_hidden_from_programs_too() {
 }
 
 #[test]
+fn a_secret_in_two_readable_places_costs_no_namespaces() {
+    let prepare = |f: Flux| {
+        let (around, below) = (f.path("").display().to_string(), f.path("outside").display().to_string());
+        let f = f.file(".env", "CONTENT-OF one").file("../outside/id_rsa", "CONTENT-OF two");
+        let f = f.args(GRANTED).args(["--sandbox", "strict"]);
+        f.args(["--allow", &format!("read:{}", around.trim_end_matches('/')), "--allow", &format!("read:{below}")])
+    };
+    let text = results(Api::Chat, prepare, &[shell("cat .env ../outside/id_rsa; echo done")]).remove(0).text;
+    assert!(text.contains("done") && !text.contains("CONTENT-OF"), "{text}");
+}
+
+#[test]
 fn a_pair_of_sockets_is_not_turned_on_one_outside() {
     let flux = crate::support::ask();
     let path = flux.here("socket");

@@ -16,6 +16,7 @@ use super::commands::{SECONDS, bounded, watched};
 use super::{Context, KNOWN, Refusal, Tool, arguments};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
+use crate::base::stop::Stopper;
 use crate::base::{files, text};
 use crate::chat::{ToolResult, ToolSpec};
 use crate::sandbox::{Command, End, Finished, Sandbox};
@@ -45,11 +46,11 @@ const VARIABLES: [&str; 2] = ["FLUX_TOOL", "TOOLBOX_ACTION"];
 /// Makes these executables into tools.
 ///
 /// # Errors
-/// One of them cannot be used.
-pub fn load(tools: &[OwnTool], sandbox: &Arc<Sandbox>) -> Result<Vec<Box<dyn Tool>>> {
+/// One of them cannot be used, or the run ends before all are described.
+pub fn load(tools: &[OwnTool], sandbox: &Arc<Sandbox>, stop: &Stopper) -> Result<Vec<Box<dyn Tool>>> {
     let mut loaded: Vec<Box<dyn Tool>> = Vec::new();
     for tool in tools {
-        let (spec, form) = description(tool, sandbox)?;
+        let (spec, form) = description(tool, sandbox, stop)?;
         let is_known = KNOWN.iter().any(|(name, _)| *name == spec.name);
         if is_known || loaded.iter().any(|other| other.spec().name == spec.name) {
             let what = format!("--tool {}: there is a tool named {} already", tool.given, spec.name);
@@ -61,7 +62,7 @@ pub fn load(tools: &[OwnTool], sandbox: &Arc<Sandbox>) -> Result<Vec<Box<dyn Too
 }
 
 /// What is written beside the tool, else what it says about itself.
-fn description(tool: &OwnTool, sandbox: &Sandbox) -> Result<(ToolSpec, Form)> {
+fn description(tool: &OwnTool, sandbox: &Sandbox, stop: &Stopper) -> Result<(ToolSpec, Form)> {
     let beside = format!("{}.json", tool.given);
     let bad = |name: &str, why: &str| Failure::new(Exit::Config, format!("{name}: {why}"));
     if let Some(bytes) = files::read_trusted(Path::new(&beside), describe::LIMIT as u64)? {
@@ -69,7 +70,11 @@ fn description(tool: &OwnTool, sandbox: &Sandbox) -> Result<(ToolSpec, Form)> {
         return Ok((spec.map_err(|why| bad(&beside, &why))?, Form::Json));
     }
     // No signal is watched for yet: one ends the run at once, and with it the tool.
-    let finished = sandbox.run(&command(tool, "describe", Vec::new(), PATIENCE, describe::LIMIT), &|| false);
+    let is_over = || stop.stopped().is_some();
+    let finished = sandbox.run(&command(tool, "describe", Vec::new(), PATIENCE, describe::LIMIT), &is_over);
+    if let Some(why) = stop.stopped() {
+        return Err(why.into());
+    }
     let why = match finished.end {
         End::Exited(0) => {
             let printed = describe::printed(&String::from_utf8_lossy(&finished.stdout.head));

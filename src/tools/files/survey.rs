@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::{Kind, Workspace};
+use crate::base::stop::Stopper;
 use crate::tools::policy::Withheld;
 use crate::tools::protected;
 
@@ -23,12 +24,16 @@ pub(in crate::tools) struct Survey {
 const POINTER_LIMIT: u64 = 4096;
 
 impl Workspace {
-    /// Looks at no more than `limit` names.
-    pub(in crate::tools) fn survey(&self, limit: usize) -> Survey {
+    /// Looks at no more than `limit` names, and no longer than the run lasts.
+    pub(in crate::tools) fn survey(&self, limit: usize, stop: &Stopper) -> Survey {
         let mut survey = Survey::default();
         let mut pending = VecDeque::from([(PathBuf::new(), false)]);
         let mut left = limit;
         while let Some((directory, is_inside)) = pending.pop_front() {
+            if stop.stopped().is_some() {
+                survey.is_cut = true;
+                return survey;
+            }
             let Ok(entries) = self.open_directory(&directory).and_then(|opened| opened.entries()) else { continue };
             for entry in entries {
                 if left == 0 {

@@ -6,19 +6,21 @@ mod environment;
 mod rules_test;
 mod toolchains;
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::Policy;
 use super::commands::Programs;
 use super::files::Workspace;
 use super::policy::Extent;
+use crate::base::stop::Stopper;
 use crate::sandbox::{self, Rules};
 
 pub use environment::Environment;
 
 /// Names looked at beneath the root, and in all other places together.
 pub const MOST_NAMES: usize = 1_000_000;
+/// After so many of them it is asked whether the run is to end.
+const STRIDE: usize = 256;
 
 /// What there is to be said about the rules.
 #[derive(Debug, Default)]
@@ -31,12 +33,34 @@ pub struct Plan {
     pub unsearched: Option<PathBuf>,
 }
 
-/// Makes the rules for children of this run. `tools` are the user's own tools.
+/// Makes the rules for children that nothing keeps in: what they find in their environment.
 #[must_use]
-pub fn plan(workspace: &Workspace, programs: &Programs, environment: &Environment, tools: &[PathBuf]) -> Plan {
+pub fn without_walls(
+    workspace: &Workspace,
+    programs: &Programs,
+    environment: &Environment,
+    tools: &[PathBuf],
+) -> Rules {
+    let policy = workspace.policy();
+    let env = environment.for_children(policy, programs.search_path());
+    let mut rules = Rules { root: workspace.path().to_owned(), net: policy.may_net(), env, ..Rules::default() };
+    let files = all_files(programs, tools);
+    set_variables(&mut rules, policy, &toolchains::needed(&files, programs, environment, policy.may_shell()));
+    rules
+}
+
+/// Makes the rules for children of this run. `tools` are the user's own tools. What `stop` ends is not all searched.
+#[must_use]
+pub fn plan(
+    workspace: &Workspace,
+    programs: &Programs,
+    environment: &Environment,
+    tools: &[PathBuf],
+    stop: &Stopper,
+) -> Plan {
     let policy = workspace.policy();
     let root = workspace.path();
-    let survey = workspace.survey(MOST_NAMES);
+    let survey = workspace.survey(MOST_NAMES, stop);
     let mut notes = Vec::new();
     let mut protected = survey.protected;
     // A tool is what the user wrote, whatever else may be changed.
@@ -70,14 +94,23 @@ pub fn plan(workspace: &Workspace, programs: &Programs, environment: &Environmen
         env: environment.for_children(policy, programs.search_path()),
         empty: environment.home.iter().filter_map(|home| home.canonicalize().ok()).collect(),
     };
-    let files: Vec<PathBuf> = programs.files().map(Path::to_owned).chain(tools.iter().cloned()).collect();
-    add_programs(&mut rules, policy, programs, environment, &files);
-    let unsearched = close_secrets(&mut rules, policy);
+    let files = all_files(programs, tools);
+    let toolchains = toolchains::needed(&files, programs, environment, policy.may_shell());
+    let is_open = |prefix: &Path| {
+        let is_known = toolchains.iter().any(|toolchain| prefix.starts_with(&toolchain.directory));
+        !is_known && !environment.is_in_home(prefix) && !environment.holds_home(prefix)
+    };
+    add_programs(&mut rules, policy, programs, &files, &is_open);
+    let unsearched = close_secrets(&mut rules, policy, stop);
     let denied = policy.denied_places().iter().filter(|place| place.exists() && !rules.unreadable.contains(place));
     let denied: Vec<PathBuf> = denied.cloned().collect();
     rules.unreadable.extend(denied);
     // After the search for secrets: a toolchain is large, and what is secret in it is known.
-    add_toolchains(&mut rules, policy, programs, environment, &files);
+    set_variables(&mut rules, policy, &toolchains);
+    for toolchain in toolchains {
+        add(&mut rules.readable, toolchain.directory);
+        rules.unreadable.extend(toolchain.closed);
+    }
     Plan { rules, notes, unsearched: survey.is_cut.then(|| root.to_owned()).or(unsearched) }
 }
 
@@ -110,12 +143,20 @@ fn place(extent: &Extent, root: &Path) -> Option<PathBuf> {
     is_plain.then(|| path.clone())
 }
 
-/// Closes what is named as secrets are in the places outside the root. Returns a place that holds too much.
-fn close_secrets(rules: &mut Rules, policy: &Policy) -> Option<PathBuf> {
+/// The programs and tools of this run.
+fn all_files(programs: &Programs, tools: &[PathBuf]) -> Vec<PathBuf> {
+    programs.files().map(Path::to_owned).chain(tools.iter().cloned()).collect()
+}
+
+/// Closes what is named as secrets are in the places outside the root. Returns a place that holds too much, or more
+/// than could be searched before `stop` ends the run.
+fn close_secrets(rules: &mut Rules, policy: &Policy, stop: &Stopper) -> Option<PathBuf> {
     let mut left = MOST_NAMES;
-    let mut pending: Vec<PathBuf> = rules.readable.clone();
+    let lies_within = |path: &PathBuf| rules.readable.iter().any(|place| path != place && path.starts_with(place));
+    let mut pending: Vec<PathBuf> = rules.readable.iter().filter(|path| !lies_within(path)).cloned().collect();
     while let Some(path) = pending.pop() {
-        let Some(rest) = left.checked_sub(1) else {
+        let rest = left.checked_sub(1).filter(|rest| rest % STRIDE != 0 || stop.stopped().is_none());
+        let Some(rest) = rest else {
             return rules.readable.iter().find(|place| path.starts_with(place)).cloned();
         };
         left = rest;
@@ -132,15 +173,21 @@ fn close_secrets(rules: &mut Rules, policy: &Policy) -> Option<PathBuf> {
 }
 
 /// Adds what the programs of this run need to be found and to work.
-fn add_programs(rules: &mut Rules, policy: &Policy, programs: &Programs, environment: &Environment, files: &[PathBuf]) {
+fn add_programs(
+    rules: &mut Rules,
+    policy: &Policy,
+    programs: &Programs,
+    files: &[PathBuf],
+    is_open: &dyn Fn(&Path) -> bool,
+) {
     for file in files {
-        for place in places_of(file, environment, &rules.root) {
+        for place in places_of(file, &rules.root, is_open) {
             add(&mut rules.readable, place);
         }
     }
     if policy.may_shell() {
         for directory in programs.directories().iter().filter(|directory| !is_system(directory)) {
-            for place in places_of(&directory.join("sh"), environment, &rules.root) {
+            for place in places_of(&directory.join("sh"), &rules.root, is_open) {
                 if place.is_dir() {
                     add(&mut rules.readable, place);
                 }
@@ -149,30 +196,22 @@ fn add_programs(rules: &mut Rules, policy: &Policy, programs: &Programs, environ
     }
 }
 
-/// Adds the toolchains of these programs.
-fn add_toolchains(
-    rules: &mut Rules,
-    policy: &Policy,
-    programs: &Programs,
-    environment: &Environment,
-    files: &[PathBuf],
-) {
-    let needed = toolchains::needed(files, programs, environment, policy.may_shell());
-    let mut set = |name: &str, value: OsString| rules.env.push((name.into(), value));
-    for toolchain in &needed {
-        set(toolchain.variable, toolchain.directory.clone().into());
+/// Tells programs where these toolchains are.
+fn set_variables(rules: &mut Rules, policy: &Policy, toolchains: &[toolchains::Needed]) {
+    let is_set = |rules: &Rules, name: &str| rules.env.iter().any(|(known, _)| known == name);
+    for toolchain in toolchains {
+        if is_set(rules, toolchain.variable) {
+            continue;
+        }
+        rules.env.push((toolchain.variable.into(), toolchain.directory.clone().into()));
         if toolchain.variable == "CARGO_HOME" && !policy.may_net() {
-            set("CARGO_NET_OFFLINE", "true".into());
+            rules.env.push(("CARGO_NET_OFFLINE".into(), "true".into()));
         }
     }
     if !policy.may_net() {
         // Without a network there is nothing in them that git could use, and in the sandbox they cannot be read.
-        set("GIT_CONFIG_NOSYSTEM", "1".into());
-        set("GIT_CONFIG_GLOBAL", "/dev/null".into());
-    }
-    for toolchain in needed {
-        add(&mut rules.readable, toolchain.directory);
-        rules.unreadable.extend(toolchain.closed);
+        rules.env.push(("GIT_CONFIG_NOSYSTEM".into(), "1".into()));
+        rules.env.push(("GIT_CONFIG_GLOBAL".into(), "/dev/null".into()));
     }
 }
 
@@ -186,9 +225,9 @@ fn is_system(path: &Path) -> bool {
     sandbox::PROGRAMS.iter().chain([&sandbox::PUBLIC]).any(|place| path.starts_with(place))
 }
 
-/// What has to be readable for a program that is none of the system's: its file, and where it is not in the home
-/// directory what was installed with it.
-fn places_of(file: &Path, environment: &Environment, root: &Path) -> Vec<PathBuf> {
+/// What has to be readable for a program that is none of the system's: its file, and where the directory may be opened
+/// what was installed with it.
+fn places_of(file: &Path, root: &Path, is_open: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
     let mut places = Vec::new();
     let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
     for path in [file, real.as_path()] {
@@ -196,11 +235,8 @@ fn places_of(file: &Path, environment: &Environment, root: &Path) -> Vec<PathBuf
             continue;
         }
         let prefix = path.parent().filter(|bin| bin.ends_with("bin")).and_then(Path::parent);
-        let is_open = |prefix: &&Path| {
-            let in_home = environment.is_in_home(prefix);
-            !in_home && prefix.parent().is_some() && !environment.holds_home(prefix) && !root.starts_with(prefix)
-        };
-        let place = prefix.filter(is_open).unwrap_or(path);
+        let prefix = prefix.filter(|prefix| prefix.parent().is_some() && !root.starts_with(prefix) && is_open(prefix));
+        let place = prefix.unwrap_or(path);
         if !places.iter().any(|known| known == place) {
             places.push(place.to_owned());
         }

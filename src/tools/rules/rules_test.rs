@@ -1,17 +1,25 @@
 //! What the sandbox is told about a policy and a tree.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::*;
 
-struct Place(TempDir);
+struct Place {
+    directory: TempDir,
+    /// Which directory in it is the home directory.
+    home: &'static str,
+    stop: Stopper,
+}
 
 impl Place {
     fn new(files: &[&str]) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
+        let (directory, stop) = (tempfile::tempdir().unwrap(), Stopper::new(None).unwrap());
+        let place = Self { directory, home: "home", stop };
         for file in ["root/x", "home/x"].iter().chain(files) {
             place.write(file);
         }
@@ -19,7 +27,7 @@ impl Place {
     }
 
     fn at(&self, name: &str) -> PathBuf {
-        self.0.path().canonicalize().unwrap().join(name)
+        self.directory.path().canonicalize().unwrap().join(name)
     }
 
     fn write(&self, name: &str) {
@@ -44,10 +52,10 @@ impl Place {
         let variables = variables.iter().map(|(name, value)| {
             (String::from(*name), OsString::from(value.replace('@', &self.at("").display().to_string())))
         });
-        let environment = Environment::of(Some(self.at("home")), variables.collect());
+        let environment = Environment::of(Some(self.at(self.home)), variables.collect());
         let workspace = Workspace::open(&self.at("root")).unwrap().with_policy(policy.clone()).unwrap();
         let programs = Programs::of_policy(&policy, environment.search_path(), &self.at("root"));
-        plan(&workspace, &programs, &environment, &[])
+        plan(&workspace, &programs, &environment, &[], &self.stop)
     }
 
     /// The paths relative to the place, sorted.
@@ -193,4 +201,41 @@ fn another_place_is_readable_less_its_secrets() {
     let plan = place.plan(&["run:ls", "read:@other", "read:@keys/own.pem"], &["read:@other/c"]);
     assert_eq!(place.names(&plan.rules.readable), ["keys/own.pem", "other"]);
     assert_eq!(place.names(&plan.rules.unreadable), ["other/.env", "other/b/id_rsa", "other/c"]);
+}
+
+#[test]
+fn a_toolchain_is_known_by_its_name_outside_the_home_directory_too() {
+    let place = Place::new(&["srv/.pyenv/bin/tool", "srv/.pyenv/lib/test.pem", "srv/.cargo/bin/x", "opt/bin/y"]);
+    place.write("srv/.cargo/credentials");
+    place.write("opt/plain.key");
+    let path = [("PATH", "@srv/.pyenv/bin:@srv/.cargo/bin:@opt/bin:/bin")];
+    let shell = place.plan_with(&["shell"], &[], &path);
+    assert_eq!(place.names(&shell.rules.readable), ["opt", "srv/.cargo", "srv/.pyenv"]);
+    assert_eq!(place.names(&shell.rules.unreadable), ["opt/plain.key", "srv/.cargo/credentials"]);
+    assert!(variable(&shell, "PYENV_ROOT").is_some_and(|path| path.ends_with("srv/.pyenv")));
+    let one = place.plan_with(&["run:tool"], &[], &path);
+    assert_eq!(place.names(&one.rules.readable), ["srv/.pyenv", "srv/.pyenv/bin/tool"]);
+    // The home directory is none, whatever it is called, and what else is in it stays closed.
+    for home in ["srv/.pyenv", "srv"] {
+        let place = Place { home, ..Place::new(&["srv/.pyenv/bin/tool", "srv/.pyenv/x", "srv/a/.cargo/bin/x"]) };
+        let plan = place.plan_with(&["run:tool", "run:x"], &[], &[("PATH", "@srv/.pyenv/bin:@srv/a/.cargo/bin")]);
+        let readable = place.names(&plan.rules.readable);
+        assert_eq!(readable.contains(&"srv/a/.cargo".into()), home != "srv", "{readable:?}");
+        assert_eq!(readable.contains(&"srv/.pyenv".into()), home == "srv", "{readable:?}");
+    }
+}
+
+#[test]
+fn a_place_within_another_is_searched_once() {
+    let place = Place::new(&["opt/bin/x", "opt/in/bin/y", "opt/in/server.pem"]);
+    let plan = place.plan_with(&["shell"], &[], &[("PATH", "@opt/bin:@opt/in/bin:@opt/bin:/bin")]);
+    assert_eq!(place.names(&plan.rules.readable), ["opt", "opt/in"]);
+    assert_eq!(place.names(&plan.rules.unreadable), ["opt/in/server.pem"]);
+}
+
+#[test]
+fn the_search_ends_with_the_run() {
+    let place = Place { stop: Stopper::new(Some(Duration::ZERO)).unwrap(), ..Place::new(&["opt/bin/x"]) };
+    let plan = place.plan_with(&["shell"], &[], &[("PATH", "@opt/bin:/bin")]);
+    assert!(plan.unsearched.is_some());
 }

@@ -1,4 +1,4 @@
-//! Toolchains that live in the home directory, which children cannot read otherwise: where they are, by which
+//! Toolchains that live in a home directory, which children cannot read otherwise: where they are, by which
 //! variable their programs find them, and which of their files hold secrets.
 
 use std::path::{Path, PathBuf};
@@ -46,25 +46,42 @@ pub(super) fn variables() -> impl Iterator<Item = &'static str> {
     TOOLCHAINS.iter().map(|toolchain| toolchain.variable)
 }
 
-/// The toolchains of these programs; with `all` those whose programs can be found.
+/// The toolchains of these programs; with `all` those whose programs can be found. In the home directory there is one
+/// of each kind, elsewhere it is known by its name.
 pub(super) fn needed(files: &[PathBuf], programs: &Programs, environment: &Environment, all: bool) -> Vec<Needed> {
     let mut needed: Vec<Needed> = Vec::new();
+    let found = if all { programs.directories() } else { &[] };
     for toolchain in &TOOLCHAINS {
-        let Some(directory) = environment.directory(toolchain.variable, toolchain.directory) else { continue };
-        let is_own = |file: &PathBuf| {
-            let is_called = |name: &&str| file.file_name().is_some_and(|file| file == *name);
-            leads_into(file, &directory) || toolchain.programs.iter().any(is_called)
-        };
-        let is_found = || all && programs.directories().iter().any(|place| leads_into(place, &directory));
         // What stands in cargo's directory only calls what rustup keeps.
         let follows = toolchain.variable == "RUSTUP_HOME" && needed.iter().any(|other| other.variable == "CARGO_HOME");
-        if files.iter().any(is_own) || is_found() || follows {
-            let closed = toolchain.closed.iter().map(|name| directory.join(name)).filter(|file| file.exists());
-            let closed = closed.collect();
-            needed.push(Needed { variable: toolchain.variable, closed, directory });
+        let own = environment.directory(toolchain.variable, toolchain.directory);
+        let own = own.filter(|directory| follows || toolchain.is_of(files, found, directory));
+        let elsewhere = files.iter().chain(found).filter_map(|path| toolchain.around(path, environment));
+        for directory in own.into_iter().chain(elsewhere) {
+            if needed.iter().all(|other| !directory.starts_with(&other.directory)) {
+                let closed = toolchain.closed.iter().map(|name| directory.join(name)).filter(|file| file.exists());
+                needed.push(Needed { variable: toolchain.variable, closed: closed.collect(), directory });
+            }
         }
     }
     needed
+}
+
+impl Toolchain {
+    /// Whether one of these programs, or of those in these directories, uses what is in this directory.
+    fn is_of(&self, files: &[PathBuf], found: &[PathBuf], directory: &Path) -> bool {
+        let is_called = |file: &PathBuf| self.programs.iter().any(|name| file.ends_with(name));
+        files.iter().any(|file| is_called(file) || leads_into(file, directory))
+            || found.iter().any(|place| leads_into(place, directory))
+    }
+
+    /// The directory of this name around a path outside the home directory.
+    fn around(&self, path: &Path, environment: &Environment) -> Option<PathBuf> {
+        let named = |path: &Path| path.ancestors().find(|above| above.ends_with(self.directory)).map(Path::to_owned);
+        let directory = named(path).or_else(|| named(&path.canonicalize().ok()?))?.canonicalize().ok()?;
+        let is_closed = environment.is_in_home(&directory) || environment.holds_home(&directory);
+        (directory.is_dir() && !is_closed).then_some(directory)
+    }
 }
 
 fn leads_into(path: &Path, directory: &Path) -> bool {
