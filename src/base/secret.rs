@@ -32,6 +32,23 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// How keys of the services begin.
+const BEGINNINGS: [&str; 8] = ["sk-", "sk_", "gsk_", "xai-", "hf_", "AIza", "pplx-", "csk-"];
+
+/// The length from which on a word of letters and digits alone is no name.
+const UNREADABLE: usize = 32;
+
+/// Whether somebody may have typed a key where this word stands, so that it must not be shown.
+#[must_use]
+pub fn looks_like_key(word: &str) -> bool {
+    let is_random = || {
+        let has = |is: fn(&char) -> bool| word.chars().any(|c| is(&c));
+        word.chars().all(|c| c.is_ascii_alphanumeric() || "-_=+".contains(c))
+            && (has(char::is_ascii_digit) && has(char::is_ascii_alphabetic))
+    };
+    BEGINNINGS.iter().any(|beginning| word.starts_with(beginning)) || (word.len() >= UNREADABLE && is_random())
+}
+
 /// Replaces the secrets of this run wherever they would appear: raw, base64, hex and percent-encoded.
 #[derive(Debug, Clone, Default)]
 pub struct Redactor {
@@ -116,6 +133,16 @@ fn within(alphabet: &impl Engine, raw: &str, offset: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_told_from_the_name_of_a_file_or_a_program() {
+        for key in ["sk-ant-api03-x", "gsk_x", "AIzaSyB", "0a1b2c3d4e5f60718293a4b5c6d7e8f9"] {
+            assert!(looks_like_key(key), "{key}");
+        }
+        for name in ["pass", "/run/secrets/0a1b2c3d4e5f60718293a4b5c6d7e8f9", "key.txt", "OPENAI_API_KEY", "skill"] {
+            assert!(!looks_like_key(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_key_is_replaced_in_every_form() {

@@ -9,7 +9,7 @@ use crate::base::exit::Exit;
 use crate::base::failure::{Failure, OrFail as _, Result};
 use crate::base::files;
 use crate::base::process;
-use crate::base::secret::Secret;
+use crate::base::secret::{Secret, looks_like_key};
 use crate::base::stop::Stopper;
 use crate::client::Base;
 use crate::wire::Provider;
@@ -70,7 +70,7 @@ fn is_custom(provider: &Provider) -> bool {
 fn named(source: &KeySource, stop: &Stopper) -> Result<Secret> {
     match source {
         KeySource::Variable(name) => {
-            if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            if looks_like_key(name) || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
                 // Not shown: it may be the key itself.
                 return Err(Failure::new(Exit::Config, "--api-key-env takes the name of a variable"));
             }
@@ -78,20 +78,36 @@ fn named(source: &KeySource, stop: &Stopper) -> Result<Secret> {
             check(&env::var(name).ok_or_else(missing)?, name)
         }
         KeySource::File(path) => {
-            let missing = || Failure::new(Exit::Config, format!("--api-key-file {path}: no such file"));
+            let shown = shown(path);
+            let missing = || Failure::new(Exit::Config, format!("--api-key-file {shown}: no such file"));
             let bytes = files::read_trusted(Path::new(path), LONGEST as u64)?.ok_or_else(missing)?;
-            check(&String::from_utf8_lossy(&bytes), path)
+            check(&String::from_utf8_lossy(&bytes), shown)
         }
         KeySource::Command(command) => {
             let words = shell_words::split(command).or_fail(Exit::Config, || "--api-key-cmd")?;
-            let output = process::output_of(&words, LONGEST, PATIENCE, stop);
-            if let Some(why) = stop.stopped() {
-                return Err(why.into());
-            }
-            let output = output.or_fail(Exit::Config, || format!("--api-key-cmd '{command}'"))?;
-            check(&String::from_utf8_lossy(&output), "--api-key-cmd")
+            printed(&words, stop)
         }
     }
+}
+
+/// The key that a command prints.
+fn printed(words: &[String], stop: &Stopper) -> Result<Secret> {
+    let output = process::output_of(words, LONGEST, PATIENCE, stop);
+    if let Some(why) = stop.stopped() {
+        return Err(why.into());
+    }
+    let exit = match &output {
+        Err(error) if process::is_shortage(error) => Exit::Os,
+        _ => Exit::Config,
+    };
+    let command = words.iter().map(|word| shown(word)).collect::<Vec<_>>().join(" ");
+    let output = output.or_fail(exit, || format!("--api-key-cmd '{command}'"))?;
+    check(&String::from_utf8_lossy(&output), "--api-key-cmd")
+}
+
+/// A word as it may be shown: one that looks like a key was meant to be one.
+fn shown(word: &str) -> &str {
+    if looks_like_key(word) { "…" } else { word }
 }
 
 /// A key is one line of printable characters; anything else would break the header that carries it.

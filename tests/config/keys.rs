@@ -89,6 +89,24 @@ fn a_key_on_the_command_line_is_refused_and_not_echoed() {
         .stderr_lacks("s3cret");
 }
 
+#[test]
+fn a_key_in_place_of_its_source_is_not_echoed() {
+    let keys = ["sk-ant-s3cret-0123456789", "gsk_s3cret0123456789", "AIzaS3cret", "0a1b2c3d4e5f60718293a4b5c6d7e8f9"];
+    let s3cret = |args: &[&str], key: &str| {
+        let server = Server::script(Api::Chat, []);
+        let run = Flux::to(&server).env_remove("OPENAI_API_KEY").args(args.iter().copied()).arg("p").run();
+        run.failure(78, 3).stderr_lacks(key).err()
+    };
+    for key in keys {
+        for source in ["--api-key-cmd", "--api-key-file", "--api-key-env"] {
+            let says = s3cret(&[source, key], key);
+            assert!(says.contains(source), "{says}");
+        }
+        let says = s3cret(&["--api-key-cmd", &format!("false {key}")], key);
+        assert!(says.contains("--api-key-cmd 'false …'"), "{says}");
+    }
+}
+
 /// Runs against a host that is not loopback, by way of a proxy that is the server.
 fn at_a_foreign_host(api: Api, prepare: impl FnOnce(Flux) -> Flux) -> (Run, Server) {
     let server = Server::of(api).keyless().unused_allowed().script([api.text("done")]);

@@ -76,6 +76,22 @@ fn a_key_command_that_hangs_ends_with_the_run_and_as_the_run_ends() {
 }
 
 #[test]
+fn what_a_key_command_has_started_ends_with_it() {
+    let server = Server::of(Api::Chat).script([]);
+    // The innermost sleep holds stderr open, and the runner waits for that to be closed.
+    let args = ["--api-key-cmd", "sh -c '(sleep 30; true) | cat; echo sk-x'", "p"];
+    let run = Flux::to(&server).args(["--timeout", "1s"]).args(args).run().failure(124, 1);
+    assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
+    for signal in [Signal::INT, Signal::TERM] {
+        let running = Flux::to(&server).args(args).start();
+        std::thread::sleep(Duration::from_millis(300));
+        running.signal(signal);
+        let run = running.wait().signal(signal.as_raw());
+        assert!(run.elapsed < Duration::from_secs(3), "{:?}", run.elapsed);
+    }
+}
+
+#[test]
 fn what_had_arrived_when_the_time_was_up_is_printed_and_recorded() {
     for api in crate::support::wire::APIS {
         let reply = api.text("The first half of an answer.").cut_after_event("half").end(crate::support::End::Stall);
