@@ -4,6 +4,7 @@
 mod endings;
 mod files;
 mod leaks;
+mod memory;
 mod model;
 mod nth;
 mod soak;

@@ -89,6 +89,15 @@ impl Redactor {
         }
         text
     }
+
+    /// The same for text that is not needed as it was, without a copy where there is no secret in it.
+    #[must_use]
+    pub fn cleaned(&self, text: String) -> String {
+        match self.clean(&text) {
+            Cow::Owned(clean) => clean,
+            Cow::Borrowed(_) => text,
+        }
+    }
 }
 
 fn forms(secret: &Secret) -> Vec<String> {

@@ -177,7 +177,9 @@ impl Recorder {
     /// The result as a line of its own, for `--format json`.
     #[must_use]
     pub fn result_line(&self, result: &RunResult) -> String {
-        self.lines().line("result", result).1
+        let mut line = self.lines().line("result", result).1;
+        line.truncate(line.trim_end().len());
+        line
     }
 
     fn custom(&self, kind: &'static str, data: &impl Serialize) -> Result<()> {
@@ -237,7 +239,7 @@ impl Lines {
     /// The first line of a file.
     fn header(&self) -> String {
         let header = serialize(&Header::new(self.run, &self.title.cwd, &self.title.name));
-        self.redactor.clean(&header).into_owned()
+        self.redactor.cleaned(header)
     }
 
     /// A line and its id.
@@ -251,12 +253,14 @@ impl Lines {
             timestamp: clock::rfc3339(),
             body,
         };
-        let line = self.redactor.clean(&serialize(&envelope)).into_owned();
+        let line = self.redactor.cleaned(serialize(&envelope));
         (envelope.id, line)
     }
 }
 
-/// One JSON line without its line break. The line types hold nothing that JSON cannot express.
+/// One JSON line with its line break. The line types hold nothing that JSON cannot express.
 fn serialize(line: &impl Serialize) -> String {
-    serde_json::to_string(line).unwrap_or_default()
+    let mut line = serde_json::to_string(line).unwrap_or_default();
+    line.push('\n');
+    line
 }

@@ -184,19 +184,20 @@ impl Target {
         wrote
     }
 
-    /// Writes one line with its line break.
+    /// Writes one line, which ends in its line break.
     pub(super) fn write(&mut self, line: &str) -> Result<()> {
         let is_shown = matches!(self.kind, Kind::Stdout { terminal: true } | Kind::Stream { terminal: true, .. });
-        let bytes = line_bytes(&if is_shown { text::json(line) } else { line.into() });
+        let safe = is_shown.then(|| format!("{}\n", text::json(line.trim_end_matches('\n'))));
+        let bytes = safe.as_deref().unwrap_or(line).as_bytes();
         match &self.kind {
-            Kind::Stdout { .. } => match stdio::Stream::Out.write_all(&bytes) {
+            Kind::Stdout { .. } => match stdio::Stream::Out.write_all(bytes) {
                 Err(error) if stdio::reader_gone(&error) => {
                     Err(Failure::new(Exit::Signal(signal_hook::consts::SIGPIPE), "stdout: nobody reads it"))
                 }
                 result => result.or_fail(Exit::Io, || "stdout"),
             },
             Kind::Stream { file, .. } => {
-                stdio::write_all(file, &bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
+                stdio::write_all(file, bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
             }
             Kind::Session(file) => append(file, line).or_fail(Exit::Io, || format!("session {}", self.name)),
             Kind::File(file, stop) => {
@@ -214,20 +215,13 @@ impl Target {
 /// Appends a line, or nothing: a part of one would spoil the next.
 fn append(file: &File, line: &str) -> std::io::Result<()> {
     let before = file.metadata()?.len();
-    stdio::write_all(file, &line_bytes(line)).inspect_err(|_| {
+    stdio::write_all(file, line.as_bytes()).inspect_err(|_| {
         let _ = file.set_len(before);
     })
 }
 
 fn is_empty(file: &File) -> bool {
     file.metadata().is_ok_and(|m| m.len() == 0)
-}
-
-fn line_bytes(line: &str) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(line.len() + 1);
-    bytes.extend_from_slice(line.as_bytes());
-    bytes.push(b'\n');
-    bytes
 }
 
 /// Does this while no other run uses the file.

@@ -3,8 +3,9 @@
 use super::{ApiError, Ended, ErrorClass};
 use crate::chat::{Arguments, Block, Origin, Reply, Sealed, StopReason, ToolCall, Usage, Warning};
 
-/// The most that text, reasoning and arguments of one reply may take together.
-const MAX_REPLY: usize = 32 << 20;
+/// The most that text, reasoning and arguments of one reply may take together: many times what any model can say, and
+/// little enough to be held several times over (as it came, as it is recorded, as it is printed).
+const MAX_REPLY: usize = 12 << 20;
 
 /// Counts what a reply takes, so that an endless one fails before memory does.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ impl Size {
         if self.0 <= MAX_REPLY {
             return Ok(());
         }
-        Err(ApiError::new(ErrorClass::Protocol, "the reply holds more than 32 MiB of text").for_good())
+        Err(ApiError::new(ErrorClass::Protocol, "the reply holds more than 12 MiB of text").for_good())
     }
 }
 

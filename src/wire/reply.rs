@@ -7,6 +7,8 @@ use crate::chat::Reply;
 
 /// The most that one reply may take on the wire.
 const MAX_BODY: usize = 256 << 20;
+/// The most of a reply that comes as one document, as of one event.
+const MAX_DOCUMENT: usize = sse::MAX_EVENT;
 /// The most that is read of an error body or a page.
 const MAX_ERROR: usize = 1 << 20;
 
@@ -93,6 +95,9 @@ impl ReplyReader {
             Body::Stream(parser) => {
                 let (decoder, begun) = (self.decoder.as_mut(), &mut self.begun);
                 parser.feed(bytes, &mut |name, data| event(decoder, begun, name, data, on))
+            }
+            Body::Json(text) if text.len() + bytes.len() > MAX_DOCUMENT => {
+                Err(ApiError::new(ErrorClass::Protocol, "the server sent a document of more than 12 MiB").for_good())
             }
             Body::Json(text) => {
                 text.extend_from_slice(bytes);

@@ -3,7 +3,7 @@
 use super::{ApiError, ErrorClass, Flow};
 
 /// The longest event (or unfinished line) that is kept.
-const MAX_EVENT: usize = 32 << 20;
+pub(super) const MAX_EVENT: usize = 12 << 20;
 
 /// What takes the events: the name, where there was one, and the data.
 pub(super) type Handler<'a> = dyn FnMut(Option<&str>, &[u8]) -> Result<Flow, ApiError> + 'a;
@@ -128,7 +128,7 @@ impl Parser {
         if self.line.len() + self.data.len() <= MAX_EVENT {
             return Ok(());
         }
-        Err(ApiError::new(ErrorClass::Protocol, "the server sent an event of more than 32 MiB").for_good())
+        Err(ApiError::new(ErrorClass::Protocol, "the server sent an event of more than 12 MiB").for_good())
     }
 }
 

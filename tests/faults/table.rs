@@ -3,7 +3,7 @@
 //! once more as nobody; and every one of them must also end in time, leave no process and no temporary file, show no
 //! key anywhere, keep its memory in bounds and say nothing of a panic.
 
-mod driver;
+pub(super) mod driver;
 mod elsewhere;
 mod here;
 

@@ -139,6 +139,8 @@ impl ChunkDecoder {
         let thought = self.reasoning.add(message.reasoning_content, message.reasoning, message.reasoning_details);
         self.size.add(message.reasoning_details.map_or(thought.as_str(), RawValue::get))?;
         if !thought.is_empty() {
+            // It is shown and it goes back, so it is kept in two forms.
+            self.size.add(&thought)?;
             on(Delta::Reasoning(&thought));
         }
         if let Some(content) = message.content {

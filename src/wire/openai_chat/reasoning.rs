@@ -108,9 +108,18 @@ impl Content {
 #[derive(Default)]
 pub(super) struct Reasoning {
     text: String,
-    /// What came as `reasoning_content`, the one text field that some servers want back.
-    content: String,
+    content: Returned,
     details: Vec<Value>,
+}
+
+/// What came as `reasoning_content`, the one text field that some servers want back.
+#[derive(Default)]
+enum Returned {
+    /// All of the text: it may be long, and need not be kept twice.
+    #[default]
+    Text,
+    /// Some of it.
+    Own(String),
 }
 
 impl Reasoning {
@@ -123,7 +132,6 @@ impl Reasoning {
         details: Option<&RawValue>,
     ) -> String {
         let content = json::word(content);
-        self.content.push_str(content.as_deref().unwrap_or_default());
         let mut detailed = String::new();
         for entry in json::elements(details) {
             if let Ok(entry) = serde_json::from_str::<Value>(entry.get()) {
@@ -132,7 +140,14 @@ impl Reasoning {
                 self.add_detail(entry);
             }
         }
+        if let (Returned::Own(own), Some(content)) = (&mut self.content, &content) {
+            own.push_str(content);
+        }
+        let is_own = content.is_none();
         let shown = content.or_else(|| json::word(plain)).unwrap_or(detailed);
+        if is_own && !shown.is_empty() && matches!(self.content, Returned::Text) {
+            self.content = Returned::Own(self.text.clone());
+        }
         self.text.push_str(&shown);
         shown
     }
@@ -148,23 +163,22 @@ impl Reasoning {
 
     /// The block for it, with the fields that go back; none if there was nothing.
     pub(super) fn finish(self, thought: String) -> Option<Sealed> {
-        let seal = self.seal();
+        let content = match &self.content {
+            Returned::Text => &self.text,
+            Returned::Own(own) => own,
+        };
+        let seal = seal(content, self.details);
         let text = if self.text.is_empty() { thought } else { self.text };
         (seal.is_some() || !text.is_empty()).then_some(Sealed { text, seal })
     }
+}
 
-    fn seal(&self) -> Option<Seal> {
-        let content = json::quoted(&self.content);
-        let details = Value::Array(self.details.clone()).to_string();
-        let mut members = Vec::new();
-        if !self.content.is_empty() {
-            members.push(("reasoning_content", content.as_str()));
-        }
-        if !self.details.is_empty() {
-            members.push(("reasoning_details", details.as_str()));
-        }
-        if members.is_empty() { None } else { json::object_of(&members) }
-    }
+fn seal(content: &str, details: Vec<Value>) -> Option<Seal> {
+    let content = if content.is_empty() { None } else { Some(json::quoted(content)) };
+    let details = if details.is_empty() { None } else { Some(Value::Array(details).to_string()) };
+    let members = [("reasoning_content", content.as_deref()), ("reasoning_details", details.as_deref())];
+    let members: Vec<_> = members.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    if members.is_empty() { None } else { json::object_of(&members) }
 }
 
 /// Adds a piece of a detail to what came of it before: texts grow, of everything else the last value counts.

@@ -34,7 +34,8 @@ pub(super) struct Row {
 }
 
 const IN_TIME: Duration = Duration::from_secs(12);
-const MEMORY: u64 = 64 << 20;
+/// The most memory that a run may take besides its input.
+pub(in crate::faults) const MEMORY: u64 = 64 << 20;
 
 pub(super) fn try_row(row: &Row, user: User) -> Result<(), String> {
     let mut replies = (row.replies)().into_iter();
@@ -86,7 +87,7 @@ fn as_nobody(flux: Flux) -> Flux {
 }
 
 /// The most memory that the process had, seen from outside while it ran.
-fn watch(pid: u32) -> thread::JoinHandle<u64> {
+pub(in crate::faults) fn watch(pid: u32) -> thread::JoinHandle<u64> {
     thread::spawn(move || {
         let mut peak = 0;
         while let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) {
