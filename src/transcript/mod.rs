@@ -228,7 +228,7 @@ impl Lines {
                 self.seq = self.seq.max(1);
             }
             let (_, line) = self.line("result", &result);
-            if let Err(failure) = begun.and_then(|_| target.write(&line)) {
+            if let Err(failure) = begun.and_then(|_| target.end(&line)) {
                 result = revise(&failure);
                 first.get_or_insert(failure);
             }

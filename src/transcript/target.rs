@@ -22,8 +22,8 @@ use super::read::{Fault, FaultKind, Reader};
 
 /// How long a run waits for another that uses its file.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a run waits that is to end, for its last line.
-const LAST_PATIENCE: Duration = Duration::from_millis(200);
+/// How long a run waits in the middle of its work, and for its last line when it is to end.
+const BRIEF: Duration = Duration::from_millis(200);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 /// What opening a transcript found worth telling the user.
@@ -42,8 +42,7 @@ enum Kind {
     Stdout {
         terminal: bool,
     },
-    /// A regular file, appended to under an advisory lock, which other runs may hold meanwhile.
-    File(File, Stopper),
+    File(Shared),
     /// A file whose lock is held for the whole run.
     Session(File),
     /// A pipe or device.
@@ -57,6 +56,17 @@ impl Kind {
     fn stream(file: File) -> Self {
         Self::Stream { terminal: tty::is_terminal(&file), file }
     }
+}
+
+/// A regular file, appended to under an advisory lock, which other runs may hold meanwhile.
+#[derive(Debug)]
+struct Shared {
+    file: File,
+    stop: Stopper,
+    /// Lines that wait for the lock: somebody else's must not cost the work that is paid for.
+    waiting: String,
+    /// How long may still be waited: what was once waited for in vain is not waited for again.
+    patience: Duration,
 }
 
 impl Target {
@@ -90,9 +100,12 @@ impl Target {
                 let file = options.read(true).create(true).open(path).or_fail(Exit::CannotCreate, fail)?;
                 let new = is_empty(&file);
                 if !new {
-                    locked(&file, &fail(), stop, || mend(&file, value, notes))?;
+                    lock(&file, &fail(), stop, PATIENCE)?;
+                    let mended = mend(&file, value, notes);
+                    let _ = file.unlock();
+                    mended?;
                 }
-                (Kind::File(file, stop.clone()), new)
+                (Kind::File(Shared::new(file, stop)), new)
             }
         };
         Ok(Self { kind, name: value.to_owned(), new })
@@ -111,7 +124,7 @@ impl Target {
         let mut options = OpenOptions::new();
         let file = options.append(true).mode(0o600).read(true).create(true).open(path);
         let file = file.or_fail(Exit::CannotCreate, fail)?;
-        lock(&file, &fail(), stop)?;
+        lock(&file, &fail(), stop, PATIENCE)?;
         let new = is_empty(&file);
         let past = if new { Past::default() } else { read_past(&file, value)? };
         if !new {
@@ -148,7 +161,7 @@ impl Target {
     /// The file by its device and inode.
     fn place(&self) -> Option<(u64, u64)> {
         match &self.kind {
-            Kind::File(file, _) | Kind::Session(file) => file.metadata().ok().map(|m| (m.dev(), m.ino())),
+            Kind::File(Shared { file, .. }) | Kind::Session(file) => file.metadata().ok().map(|m| (m.dev(), m.ino())),
             Kind::Stdout { .. } | Kind::Stream { .. } => None,
         }
     }
@@ -156,7 +169,7 @@ impl Target {
     /// Whether this is the file that stdin reads.
     #[must_use]
     pub fn is_stdin(&self) -> bool {
-        matches!(&self.kind, Kind::File(file, _) | Kind::Session(file) if stdio::is_stdin(file))
+        matches!(&self.kind, Kind::File(Shared { file, .. }) | Kind::Session(file) if stdio::is_stdin(file))
     }
 
     /// Whether it has its header, without which no other line may stand in it.
@@ -169,15 +182,8 @@ impl Target {
         if !self.new {
             return Ok(false);
         }
-        let wrote = match &self.kind {
-            Kind::File(file, stop) => {
-                let name = format!("transcript {}", self.name);
-                locked(file, &name, stop, || {
-                    let wanted = is_empty(file);
-                    let result = if wanted { append(file, header) } else { Ok(()) };
-                    result.or_fail(Exit::Io, || name.clone()).map(|()| wanted)
-                })
-            }
+        let wrote = match &mut self.kind {
+            Kind::File(shared) => shared.begin(header, &format!("transcript {}", self.name)),
             Kind::Stdout { .. } | Kind::Session(_) | Kind::Stream { .. } => self.write(header).map(|()| true),
         };
         self.new = wrote.is_err();
@@ -186,10 +192,7 @@ impl Target {
 
     /// Writes one line, which ends in its line break.
     pub(super) fn write(&mut self, line: &str) -> Result<()> {
-        let is_shown = matches!(self.kind, Kind::Stdout { terminal: true } | Kind::Stream { terminal: true, .. });
-        let safe = is_shown.then(|| format!("{}\n", text::json(line.trim_end_matches('\n'))));
-        let bytes = safe.as_deref().unwrap_or(line).as_bytes();
-        match &self.kind {
+        match &mut self.kind {
             Kind::Stdout { .. } => match stdio::Stream::Out.write_all(bytes) {
                 Err(error) if stdio::reader_gone(&error) => {
                     Err(Failure::new(Exit::Signal(signal_hook::consts::SIGPIPE), "stdout: nobody reads it"))
@@ -200,22 +203,70 @@ impl Target {
                 stdio::write_all(file, bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
             }
             Kind::Session(file) => append(file, line).or_fail(Exit::Io, || format!("session {}", self.name)),
-            Kind::File(file, stop) => {
-                let name = format!("transcript {}", self.name);
-                locked(file, &name, stop, || {
-                    // Another run may have been killed in the middle of its line.
-                    mend_tail(file, &name, Exit::Io, &mut Vec::new())?;
-                    append(file, line).or_fail(Exit::Io, || name.clone())
-                })
-            }
+            Kind::File(shared) => shared.write(line, &format!("transcript {}", self.name), BRIEF),
         }
+    }
+
+    /// Writes the last line, and all that wait.
+    pub(super) fn end(&mut self, line: &str) -> Result<()> {
+        let Kind::File(shared) = &mut self.kind else { return self.write(line) };
+        let name = format!("transcript {}", self.name);
+        shared.write(line, &name, PATIENCE)?;
+        if shared.waiting.is_empty() {
+            return Ok(());
+        }
+        if let Some(stop) = shared.stop.stopped() {
+            return Err(stop.into());
+        }
+        let what = format!("{name}: in use by another run: the end of this one is not in it");
+        Err(Failure::new(Exit::Io, what).class("in_use"))
     }
 }
 
-/// Appends a line, or nothing: a part of one would spoil the next.
-fn append(file: &File, line: &str) -> std::io::Result<()> {
+impl Shared {
+    fn new(file: File, stop: &Stopper) -> Self {
+        Self { file, stop: stop.clone(), waiting: String::new(), patience: PATIENCE }
+    }
+
+    /// Waits until no other run uses the file, but no longer than that.
+    fn lock(&mut self, name: &str, patience: Duration) -> Result<()> {
+        let start = clock::now();
+        let locked = lock(&self.file, name, &self.stop, patience.min(self.patience));
+        self.patience = if locked.is_ok() { PATIENCE } else { self.patience.saturating_sub(start.elapsed()) };
+        locked
+    }
+
+    /// Writes the header into a file that is still empty; returns whether it was.
+    fn begin(&mut self, header: &str, name: &str) -> Result<bool> {
+        self.lock(name, PATIENCE)?;
+        let wanted = is_empty(&self.file);
+        let result = if wanted { append(&self.file, header) } else { Ok(()) };
+        let _ = self.file.unlock();
+        result.map(|()| wanted).or_fail(Exit::Io, || name.to_owned())
+    }
+
+    /// Appends a line after those that wait; where the lock is not to be had in time, it waits with them.
+    fn write(&mut self, line: &str, name: &str, patience: Duration) -> Result<()> {
+        if self.lock(name, patience).is_err() {
+            self.waiting.push_str(line);
+            return Ok(());
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        let lines = [waiting.as_str(), line];
+        let mut lines = lines.into_iter().filter(|lines| !lines.is_empty());
+        let append = |lines| append(&self.file, lines).or_fail(Exit::Io, || name.to_owned());
+        // Another run may have been killed in the middle of its line.
+        let mended = mend_tail(&self.file, name, Exit::Io, &mut Vec::new());
+        let written = mended.and_then(|()| lines.try_for_each(append));
+        let _ = self.file.unlock();
+        written
+    }
+}
+
+/// Appends lines, or nothing: a part of one would spoil the next.
+fn append(file: &File, lines: &str) -> std::io::Result<()> {
     let before = file.metadata()?.len();
-    stdio::write_all(file, line.as_bytes()).inspect_err(|_| {
+    stdio::write_all(file, lines.as_bytes()).inspect_err(|_| {
         let _ = file.set_len(before);
     })
 }
@@ -224,24 +275,16 @@ fn is_empty(file: &File) -> bool {
     file.metadata().is_ok_and(|m| m.len() == 0)
 }
 
-/// Does this while no other run uses the file.
-fn locked<T>(file: &File, name: &str, stop: &Stopper, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    lock(file, name, stop)?;
-    let outcome = work();
-    let _ = file.unlock();
-    outcome
-}
-
 /// Waits until no other run uses the file. Where there are no locks there is nothing to wait for.
-fn lock(file: &File, name: &str, stop: &Stopper) -> Result<()> {
+fn lock(file: &File, name: &str, stop: &Stopper, patience: Duration) -> Result<()> {
     let start = clock::now();
     while let Err(TryLockError::WouldBlock) = file.try_lock() {
-        if start.elapsed() >= PATIENCE {
+        if start.elapsed() >= patience {
             let what = format!("{name}: in use by another run for {} s: try again later", PATIENCE.as_secs());
             return Err(Failure::new(Exit::Temporary, what).class("in_use"));
         }
         if let Some(stop) = stop.sleep(BETWEEN_LOOKS) {
-            if start.elapsed() >= LAST_PATIENCE {
+            if start.elapsed() >= BRIEF.min(patience) {
                 return Err(stop.into());
             }
             clock::pause(BETWEEN_LOOKS);

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -115,6 +116,62 @@ fn no_key_stands_in_a_transcript_even_if_the_model_says_it() {
         let lines: Vec<String> = run.transcript().0.iter().map(ToString::to_string).collect();
         assert!(!lines.concat().contains(api.key()), "{lines:#?}");
         let _ = run.stderr_lacks(api.key());
+    });
+}
+
+#[test]
+fn a_transcript_that_stays_locked_is_waited_for_ten_seconds_in_all() {
+    for content in ["", "old"] {
+        let (_server, flux) = untouched();
+        let flux = flux.args(["--transcript", "lines", "p"]);
+        let file = lockable(&flux, content);
+        file.lock().expect("a lock");
+        let run = flux.run().failure(75, 1).stderr_has("in use by another run for 10 s");
+        assert!(run.elapsed > Duration::from_secs(9) && run.elapsed < Duration::from_secs(12), "{:?}", run.elapsed);
+    }
+}
+
+/// A transcript that others can lock: empty, or one of an earlier run.
+fn lockable(flux: &Flux, content: &str) -> fs::File {
+    let path = flux.here("lines");
+    if content == "old" {
+        let server = Server::script(Api::Chat, [Api::Chat.text("done")]);
+        let _ = flux.clone().server(&server).run().code(0);
+    } else {
+        fs::write(&path, "").expect("a file");
+    }
+    fs::File::options().read(true).write(true).open(path).expect("the transcript")
+}
+
+#[test]
+fn a_foreign_lock_costs_neither_the_answer_nor_lines_that_can_still_be_written() {
+    for_each_wire(|api| {
+        let call = || api.calls(&[(&api.id(1), "list_files", json!({}))]);
+        // The lock comes with the first request, and goes before the end of the run, or not.
+        for (held, code) in [(Duration::from_secs(1), 0), (Duration::from_secs(60), 74)] {
+            let server = Server::script(api, [call().delay(Duration::from_millis(500)), api.text("the answer")]);
+            let flux = Flux::to(&server).args(["--transcript", "lines", "p"]);
+            let running = flux.start();
+            server.log().wait_for_requests(1);
+            let file = fs::File::open(flux.here("lines")).expect("the transcript");
+            file.lock().expect("a lock");
+            if code == 0 {
+                std::thread::sleep(held);
+                file.unlock().expect("unlocked");
+            }
+            let run = running.wait().code(code).stdout("the answer\n");
+            assert!(run.elapsed < Duration::from_secs(13), "{:?}", run.elapsed);
+            drop(file);
+            let text = String::from_utf8(run.file("lines")).expect("text");
+            let lines = Transcript::parse(&text).expect("lines");
+            if code == 0 {
+                let run = run.stderr("");
+                assert_eq!((lines.faults(), lines.of_type("result").len()), (vec![], 1), "{}", run.dump());
+            } else {
+                let _ = run.stderr_has("lines").stderr_has("in use by another run").stderr_has("(exit 74)");
+                assert!(lines.of_type("result").is_empty());
+            }
+        }
     });
 }
 
