@@ -197,7 +197,7 @@ impl Client {
                 Some(delay) if !shown => delay,
                 _ => return Err(Failed::Api(self.named(error), Box::new(ended.reply))),
             };
-            if error.class == ErrorClass::RateLimit && wait >= WORTH_A_LINE {
+            if error.class == ErrorClass::RateLimit && wait >= Duration::from_millis(WORTH_A_LINE) {
                 listener.waits(wait);
             }
             if let Some(stop) = self.stop.sleep(wait) {

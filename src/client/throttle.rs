@@ -47,8 +47,8 @@ pub(super) struct Start {
 pub(super) enum Turn {
     /// Wait until this start, then have it confirmed.
     At(Start),
-    /// Ask again after so many milliseconds.
-    Later(u64),
+    /// Ask again after `wait` milliseconds; as far as is known now the start will be `at`.
+    Later { wait: u64, at: u64 },
 }
 
 /// What is known of the limits of one key at one origin.
@@ -137,11 +137,11 @@ impl Pace {
         let at = self.earliest_own(now, own).max(self.earliest_of_server(now, tokens));
         if at > now + HORIZON {
             let wait = (at - now - HORIZON).clamp(100, HORIZON);
-            return Turn::Later(whole(float(wait) * (0.75 + random / 2.0)));
+            return Turn::Later { wait: whole(float(wait) * (0.75 + random / 2.0)), at };
         }
         self.last_start = self.last_start.max(at);
         if let Some(limit) = own.tokens {
-            self.tokens_free = self.tokens_free.max(at) + whole(tokens * 60_000.0 / float(limit));
+            self.tokens_free = self.tokens_free.max(at) + milliseconds(tokens, limit);
         }
         if let Some(learned) = &mut self.learned {
             learned.slot = learned.next(now, self.pause);
@@ -190,7 +190,7 @@ impl Pace {
 
     /// A request that started at `start` was refused because of a rate limit.
     pub(super) fn refused(&mut self, now: u64, start: Start, announced: &Announced, retry_after: Option<u64>) {
-        self.epoch += 1;
+        self.epoch = self.epoch.wrapping_add(1);
         self.starts.retain(|(at, _)| *at <= now);
         let from = if now < self.pause.1 { self.pause.0 } else { now };
         // A longer wait ends the run that was told so; the others may ask for themselves.
@@ -201,11 +201,11 @@ impl Pace {
     }
 
     /// What a request that started at `start` really took; nothing, if it was not sent or not let in.
-    pub(super) fn used(&mut self, start: Start, tokens: f64, own: OwnLimits) {
+    pub(super) fn used(&mut self, now: u64, start: Start, tokens: f64, own: OwnLimits) {
         if let Some(limit) = own.tokens {
-            let more = whole((tokens - start.tokens).max(0.0) * 60_000.0 / float(limit));
-            let less = whole((start.tokens - tokens).max(0.0) * 60_000.0 / float(limit));
-            self.tokens_free = (self.tokens_free + more).saturating_sub(less);
+            let more = milliseconds((tokens - start.tokens).max(0.0), limit);
+            let less = milliseconds((start.tokens - tokens).max(0.0), limit);
+            self.tokens_free = self.tokens_free.saturating_add(more).min(now + LONGEST).saturating_sub(less);
         }
     }
 
@@ -252,12 +252,15 @@ impl Pace {
         }
     }
 
-    /// Drops what is too old to matter, and what no clock of this machine can have said.
+    /// Drops what is too old to matter, and what cannot be: a time that lies further ahead than any of its kind is
+    /// ever written is damage, and to believe even a part of it would stall the run.
     fn forget(&mut self, now: u64) {
-        self.learned = self.learned.take().filter(|learned| now < learned.refused + MEMORY && learned.is_sound());
+        self.learned = self.learned.take().filter(|learned| learned.is_sound(now));
         self.accepted.retain(|at| *at <= now && now - at < MEMORY);
-        self.starts.retain(|(at, tokens)| *at + MEMORY > now && *at <= now + HORIZON && tokens.is_finite());
-        self.pause = (self.pause.0.min(now), self.pause.1.min(now + LONGEST));
+        let is_recent = |at: u64| at <= now + HORIZON && at + MEMORY > now;
+        self.starts.retain(|(at, tokens)| is_recent(*at) && tokens.is_finite());
+        self.pause =
+            Some(self.pause).filter(|(from, until)| *from <= now && *until <= now + LONGEST).unwrap_or_default();
         // A start that is reserved in a pause counts from its end.
         let latest = now.max(self.pause.1);
         let sound = |bucket: &Bucket| {
@@ -266,8 +269,8 @@ impl Pace {
         };
         self.requests = self.requests.take().filter(sound);
         self.tokens = self.tokens.take().filter(sound);
-        self.last_start = self.last_start.min(now + HORIZON);
-        self.tokens_free = self.tokens_free.min(now + 60 * LONGEST);
+        self.last_start = Some(self.last_start).filter(|at| *at <= now + HORIZON).unwrap_or_default();
+        self.tokens_free = Some(self.tokens_free).filter(|at| *at <= now + HORIZON + LONGEST).unwrap_or_default();
     }
 }
 
@@ -278,8 +281,10 @@ fn exhausted(announced: &Announced) -> Option<u64> {
 }
 
 impl Learned {
-    fn is_sound(&self) -> bool {
-        self.rate.is_finite() && self.rate >= SLOWEST
+    fn is_sound(&self, now: u64) -> bool {
+        let past = [self.born, self.lowered, self.refused].iter().all(|at| *at <= now);
+        let is_possible = self.rate.is_finite() && self.rate >= SLOWEST && self.slot <= now + HORIZON;
+        past && is_possible && now - self.refused < MEMORY
     }
 
     /// The next start in the even schedule. What a pause has cost may be made up for after it, because the server's
@@ -292,6 +297,12 @@ impl Learned {
     fn interval(&self) -> u64 {
         whole(1000.0 / self.rate)
     }
+}
+
+/// How long so many tokens take of a limit a minute. A request of more than a minute's tokens is let through all the
+/// same, and takes that minute.
+fn milliseconds(tokens: f64, limit: u64) -> u64 {
+    whole(tokens * 60_000.0 / float(limit)).min(LONGEST)
 }
 
 fn push<T>(queue: &mut VecDeque<T>, item: T) {

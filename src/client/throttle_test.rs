@@ -92,7 +92,7 @@ fn simulate(mut server: Server, runs: usize, shared: bool, seed: u64) -> Outcome
         let mut next = |at, what, attempt| events.push(std::cmp::Reverse((at, what, run, attempt)));
         match what {
             What::Ask => match pace.reserve(now, 10.0, OwnLimits::default(), random.f64()) {
-                Turn::Later(wait) => next(now + wait, What::Ask, attempt),
+                Turn::Later { wait, .. } => next(now + wait, What::Ask, attempt),
                 Turn::At(start) => {
                     starts.push((start, false, Announced::default()));
                     next(start.at.max(now), What::Confirm(starts.len() - 1), attempt);
@@ -175,7 +175,7 @@ fn own(requests: Option<u64>, tokens: Option<u64>) -> OwnLimits {
 fn start(turn: Turn) -> Start {
     match turn {
         Turn::At(start) => start,
-        Turn::Later(wait) => panic!("later by {wait}"),
+        Turn::Later { wait, .. } => panic!("later by {wait}"),
     }
 }
 
@@ -186,7 +186,7 @@ fn own_limits_space_requests_and_tokens_evenly() {
     assert_eq!([0, 0, 0].map(|_| at(&mut pace, own(Some(60), None))), [0, 1000, 2000]);
     let mut pace = Pace::default();
     assert_eq!([0, 0, 0].map(|_| at(&mut pace, own(None, Some(15_000)))), [0, 2000, 4000]);
-    assert!(matches!(pace.reserve(1_000_000, 1.0, own(None, Some(15_000)), 0.5), Turn::Later(_)));
+    assert!(matches!(pace.reserve(1_000_000, 1.0, own(None, Some(15_000)), 0.5), Turn::Later { .. }));
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn what_a_request_really_took_counts() {
     let mut pace = Pace::default();
     let limits = own(None, Some(60_000));
     let first = start(pace.reserve(1_000_000, 1000.0, limits, 0.5));
-    pace.used(first, 3000.0, limits);
+    pace.used(1_000_000, first, 3000.0, limits);
     assert_eq!(start(pace.reserve(1_000_000, 1.0, limits, 0.5)).at, 1_003_000);
 }
 
@@ -232,7 +232,7 @@ fn times_that_no_clock_of_this_machine_can_have_said_stop_nobody() {
         ..Pace::default()
     };
     let mut waited = 0;
-    while let Turn::Later(wait) = pace.reserve(1_000_000 + waited, 1.0, OwnLimits::default(), 0.5) {
+    while let Turn::Later { wait, .. } = pace.reserve(1_000_000 + waited, 1.0, OwnLimits::default(), 0.5) {
         waited += wait;
     }
     assert!(waited < 61_000, "{waited}");
@@ -260,6 +260,49 @@ fn other_rates_are_found_too() {
                     assert!(outcome.end < 25_000, "{rate} {kind:?} {announces} {retry_after:?}: {outcome:?}");
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn a_later_turn_says_when_it_will_come_as_far_as_is_known() {
+    let mut pace = Pace { pause: (1_000_000, 1_012_000), ..Pace::default() };
+    let Turn::Later { wait, at } = pace.reserve(1_000_000, 1.0, OwnLimits::default(), 0.5) else { panic!("at once") };
+    assert_eq!((wait, at), (5000, 1_012_000));
+}
+
+#[test]
+fn a_request_of_more_than_a_minutes_tokens_takes_a_minute() {
+    let (now, limits) = (1_000_000, own(None, Some(1000)));
+    let mut pace = Pace::default();
+    let first = start(pace.reserve(now, 9000.0, limits, 0.5));
+    assert!(matches!(pace.reserve(now, 1.0, limits, 0.5), Turn::Later { at: 1_060_000, .. }));
+    pace.used(now, first, 500_000.0, limits);
+    assert!(matches!(pace.reserve(now, 1.0, limits, 0.5), Turn::Later { at: 1_060_000, .. }));
+}
+
+/// Whatever a damaged ledger holds, a run starts within the longest wait that a server or a user's limit can cause.
+#[test]
+fn no_number_that_cannot_be_stalls_a_run() {
+    let now = 1_000_000_000;
+    let learned =
+        |slot, refused| Learned { rate: 1.0, slot, born: u64::MAX, lowered: u64::MAX, refused, probing: true };
+    for far in [u64::MAX, 1 << 63, now + 3_600_000, now + 70_000] {
+        let damaged = [
+            Pace { tokens_free: far, ..Pace::default() },
+            Pace { last_start: far, ..Pace::default() },
+            Pace { pause: (far, far), ..Pace::default() },
+            Pace { pause: (0, far), ..Pace::default() },
+            Pace { learned: Some(learned(far, now)), ..Pace::default() },
+            Pace { learned: Some(learned(far, far)), ..Pace::default() },
+            Pace { starts: [(far, 1.0)].into(), accepted: [far].into(), epoch: u64::MAX, ..Pace::default() },
+        ];
+        for mut pace in damaged {
+            let turn = pace.reserve(now, 1.0, own(Some(60_000), Some(60_000)), 0.5);
+            let Turn::At(given) = turn else { panic!("{far}: {turn:?}, {pace:?}") };
+            assert_eq!(given.at, now, "{far}: {pace:?}");
+            pace.refused(now, given, &Announced::default(), None);
+            pace.used(now, given, 5.0, own(None, Some(60_000)));
         }
     }
 }

@@ -11,8 +11,8 @@ use crate::base::stop::{Stop, Stopper};
 use crate::chat::Usage;
 use crate::wire::{Announced, ApiError, ErrorClass};
 
-/// Below this a wait is not worth a line.
-pub(super) const WORTH_A_LINE: Duration = Duration::from_millis(500);
+/// Milliseconds below which a wait is not worth a line.
+pub(super) const WORTH_A_LINE: u64 = 500;
 
 /// The way to the network for one conversation.
 #[derive(Debug)]
@@ -39,20 +39,22 @@ impl Turnstile {
         listener: &mut dyn Listener,
     ) -> Result<Start, Stop> {
         let own = self.own;
-        let mut told = false;
+        let mut told = 0;
         loop {
             let turn = self
                 .change(self.has_own(), listener, |pace, now| pace.reserve(now, float(tokens), own, fastrand::f64()));
             let now = clock::monotonic_millis();
-            let wait = match turn {
+            let (wait, at) = match turn {
                 Turn::At(start) if start.at <= now && self.stop.stopped().is_none() => return Ok(start),
-                Turn::At(start) => start.at.saturating_sub(now),
-                Turn::Later(wait) => wait,
+                Turn::At(start) => (start.at.saturating_sub(now), start.at),
+                Turn::Later { wait, at } => (wait, at),
             };
-            let wait = Duration::from_millis(wait);
-            if wait >= WORTH_A_LINE && !std::mem::replace(&mut told, true) {
-                listener.waits(wait);
+            // What was said holds, unless others have made the wait longer.
+            if at >= now.max(told) + WORTH_A_LINE {
+                told = at;
+                listener.waits(Duration::from_millis(at - now));
             }
+            let wait = Duration::from_millis(wait);
             let since = clock::now();
             let stop = self.stop.sleep(wait);
             *waited += since.elapsed();
@@ -101,7 +103,7 @@ impl Turnstile {
     fn took(&mut self, start: Start, tokens: f64, listener: &mut dyn Listener) {
         let own = self.own;
         if own.tokens.is_some() {
-            self.change(true, listener, |pace, _| pace.used(start, tokens, own));
+            self.change(true, listener, |pace, now| pace.used(now, start, tokens, own));
         }
     }
 

@@ -137,6 +137,22 @@ fn tokens_a_minute_are_not_taken_by_requests_that_were_refused_or_never_sent() {
 }
 
 #[test]
+fn what_verbose_says_of_a_wait_is_how_long_it_is() {
+    let refused = Api::Chat.error(429, "rate_limit_exceeded", "slow down").header("retry-after", "7");
+    let server = Server::script(Api::Chat, [refused, Api::Chat.text("done")]);
+    let flux = Flux::to(&server).args(["-v", "p"]);
+    let _ = flux.clone().args(["--retries", "0"]).run().code(75);
+    let run = flux.run().code(0);
+    let said: Vec<f64> = run
+        .err()
+        .lines()
+        .filter_map(|line| line.strip_prefix("flux: waiting ")?.split_once(' ')?.0.parse().ok())
+        .collect();
+    let took = run.elapsed.as_secs_f64();
+    let _ = run.check(said.len() == 1 && (took - said[0]).abs() < 1.0, &format!("{said:?} said, {took} s waited"));
+}
+
+#[test]
 fn a_wait_for_a_limit_ends_at_the_timeout_and_at_a_signal() {
     let server = Server::script(Api::Chat, [Api::Chat.text("done")]);
     let flux = Flux::to(&server).args(["--rpm", "1"]).transcript();
