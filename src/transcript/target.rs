@@ -192,6 +192,9 @@ impl Target {
 
     /// Writes one line, which ends in its line break.
     pub(super) fn write(&mut self, line: &str) -> Result<()> {
+        let is_shown = matches!(self.kind, Kind::Stdout { terminal: true } | Kind::Stream { terminal: true, .. });
+        let safe = is_shown.then(|| format!("{}\n", text::json(line.trim_end_matches('\n'))));
+        let bytes = safe.as_deref().unwrap_or(line).as_bytes();
         match &mut self.kind {
             Kind::Stdout { .. } => match stdio::Stream::Out.write_all(bytes) {
                 Err(error) if stdio::reader_gone(&error) => {
