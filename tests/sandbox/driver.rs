@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::attack::{Attack, Bare, Call, Holds, Kind};
 use super::catalogue::{PROGRAMS, all};
@@ -151,7 +151,11 @@ fn play(setting: Setting, kind: &Kind) -> Vec<(Call, Verdict)> {
     }
     let model = Arc::new(Mutex::new(Model::new(scene.clone(), setting, kind, calls, flux_pid.clone())));
     let answering = model.clone();
-    let server = Server::of(API).lenient().answer(move |request| answering.lock().expect("a model").answer(request));
+    let server = Server::of(API).lenient().answer(move |request| match request.method.as_str() {
+        // A question for the window of the model is none for the model.
+        "GET" => Reply::json(404, &json!({"error": "not found"})),
+        _ => answering.lock().expect("a model").answer(request),
+    });
     let grants = if kind.holds == Holds::Grants { &[] } else { PROGRAMS };
     let flux = scene.flux.clone().server(&server).user(setting.user).transcript().deadline(Duration::from_secs(180));
     let flux = flux.args(grants.iter().chain(kind.grants).flat_map(|grant| ["--allow", grant]));
