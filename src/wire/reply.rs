@@ -211,7 +211,7 @@ fn event(
         *begun = true;
         return decoder.event(name, data, on);
     }
-    if text.starts_with('[') {
+    if fault::is_report(data) {
         return Err(fault::streamed(data));
     }
     Err(not_json(&text, json::Fault::Syntax("not an object".to_owned())))

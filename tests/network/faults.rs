@@ -126,3 +126,25 @@ fn an_answer_in_json_instead_of_a_stream_is_taken() {
     let (run, _server) = meet(Api::Chat, vec![Reply::json(200, &chat)], &[]);
     let _ = run.code(0).stdout("whole\n").stderr("");
 }
+
+#[test]
+fn a_list_that_reports_no_error_is_none_of_the_protocol() {
+    for_each_wire(|api| {
+        let document = |body: &str| Reply::new(200, "application/json", body).framing(Framing::Length);
+        let event = |body: &str| Reply::sse(format!("data: {body}\n\n"));
+        for body in ["[1,2]", "[]", "[{}]", r#"["error"]"#] {
+            for reply in [document(body), event(body)] {
+                // An answer that is garbled is asked for once more.
+                let (run, server) = meet(api, vec![reply.clone(), reply], &[]);
+                let run = run.failure(76, 1);
+                assert_eq!(server.requests().len(), 2);
+                assert_eq!(run.transcript().custom("flux.request")[0]["error"]["class"], "protocol");
+            }
+        }
+        let report = r#"[{"error": {"code": 400, "message": "no such model", "status": "INVALID_ARGUMENT"}}]"#;
+        for reply in [document(report), event(report)] {
+            let (run, _server) = meet(api, vec![reply], &[]);
+            let _ = run.failure(69, 1).stderr_has("no such model");
+        }
+    });
+}

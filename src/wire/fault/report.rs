@@ -165,7 +165,10 @@ pub(super) fn is_report(data: &RawValue) -> bool {
         object: Option<&'a RawValue>,
     }
     if data.get().starts_with('[') {
-        return true;
+        // Gemini's server reports its errors in a list.
+        return super::json::elements(Some(data))
+            .into_iter()
+            .any(|element| !element.get().starts_with('[') && is_report(element));
     }
     let says_error = |field: Option<&RawValue>| field.is_some_and(|raw| raw.get() == "\"error\"");
     super::json::object::<Document<'_>>(data).is_some_and(|document| {
