@@ -33,7 +33,7 @@ impl<'a> Header<'a> {
             version: 3,
             harness: "flux",
             schema: super::SCHEMA,
-            id: Uuid::now_v7(),
+            id: super::new_id(),
             run,
             seq: 0,
             timestamp: clock::rfc3339(),

@@ -79,7 +79,7 @@ impl Recorder {
     /// A recorder that writes to `targets`. Nothing is written before the first fact.
     #[must_use]
     pub fn new(targets: Vec<Target>) -> Self {
-        let (run, redactor) = (Uuid::now_v7(), Redactor::default());
+        let (run, redactor) = (new_id(), Redactor::default());
         Self(Arc::new(Mutex::new(Lines { targets, redactor, run, seq: 0, parent: None, title: Title::default() })))
     }
 
@@ -256,6 +256,14 @@ impl Lines {
         let line = self.redactor.cleaned(serialize(&envelope));
         (envelope.id, line)
     }
+}
+
+/// A new id of a run or a file (UUID version 7). It must differ from others, not be hard to guess, so it does without
+/// the system's random numbers, which can fail.
+fn new_id() -> Uuid {
+    let mut random = [0; 10];
+    fastrand::fill(&mut random);
+    uuid::Builder::from_unix_timestamp_millis(clock::unix_millis(), &random).into_uuid()
 }
 
 /// One JSON line with its line break. The line types hold nothing that JSON cannot express.

@@ -34,6 +34,7 @@ const KINDS: &[(&str, &str, usize)] = &[
     ("flock", "ENOLCK", 3),
     ("fstat", "EIO", 2),
     ("statx", "EIO", 2),
+    ("getrandom", "ENOSYS", 4),
 ];
 
 /// More than any run makes of one kind.
