@@ -110,7 +110,7 @@ fn a_retry_date_counts_from_the_servers_own_clock() {
     let date = |seconds: u32| format!("Wed, 01 Jan 2020 00:00:{seconds:02} GMT");
     let busy =
         |after: u32| Api::Chat.error(429, "x", "busy").header("date", date(10)).header("retry-after", date(after));
-    for (after, least, most) in [(12, 1900, 3500), (5, 0, 1600)] {
+    for (after, least, most) in [(12, 1900, 3500), (10, 0, 450), (5, 0, 450)] {
         let (run, server) = meet(Api::Chat, vec![busy(after), Api::Chat.text("done")], &["--retries", "1"]);
         let _ = run.code(0);
         let requests = server.requests();

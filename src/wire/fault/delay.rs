@@ -29,7 +29,8 @@ fn seconds(value: f64) -> Option<Duration> {
 fn until(date: &str, head: &ReplyHead) -> Option<Duration> {
     let then = httpdate::parse_http_date(date).ok()?;
     let now = httpdate::parse_http_date(head.header("date")?.trim()).ok()?;
-    then.duration_since(now).ok().filter(|wait| !wait.is_zero())
+    // A time that is past is no wait at all, unlike one that cannot be read.
+    Some(then.duration_since(now).unwrap_or_default())
 }
 
 /// The wait that a message asks for: "try again in 1.5s", "retry after 20 seconds".
@@ -82,6 +83,7 @@ mod tests {
         let date = ("retry-after", "Tue, 24 Nov 2026 10:00:30 GMT");
         assert_eq!(wait(&[date]), None);
         assert_eq!(wait(&[date, ("date", "Tue, 24 Nov 2026 10:00:00 GMT")]), Some(30_000));
+        assert_eq!(wait(&[date, ("date", "Tue, 24 Nov 2026 10:01:00 GMT")]), Some(0));
     }
 
     #[test]
