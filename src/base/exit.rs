@@ -97,7 +97,11 @@ pub static TABLE: &[Row] = &[
     row("84", "stopped by permissions: --on-deny fail, or five denials in a row", "no"),
     row("85", "the sandbox cannot be built, so nothing was run", "no"),
     row("124", "--timeout or --stdin-timeout was reached", "yes"),
-    row("129, 130, 141, 143", "died of SIGHUP, SIGINT, SIGPIPE, SIGTERM after cleaning up", ""),
+    row(
+        "129, 130, 141, 143",
+        "died of SIGHUP, SIGINT, SIGPIPE, SIGTERM after cleaning up; other signals end it at once, without that",
+        "",
+    ),
 ];
 
 impl Exit {
