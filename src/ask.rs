@@ -165,7 +165,7 @@ impl Run {
         let built = toolbox::build(&self.settings, &stop, &mut self.sinks.messages)?;
         sandbox::conceal();
         let ending = self.ending.clone();
-        let last = move |number| ending.at_once(Stop::Signal(number));
+        let last = move |number| ending.at_once(Stop::Signal(number), || ());
         signals::watch(stop.clone(), last).or_fail(Exit::Os, || "no thread left")?;
         enforce_deadline(&stop, &self.sinks.messages, &self.ending).or_fail(Exit::Os, || "no thread left")?;
         self.sinks.answer.stop_with(stop.clone());
@@ -191,7 +191,7 @@ impl Run {
         };
         let (mut targets, mut notes) = (Vec::new(), Vec::new());
         if output.format == Format::Jsonl {
-            targets.push(Target::stdout(output.terminals.stdout));
+            targets.push(Target::stdout(output.terminals.stdout, stop));
         }
         if let Some(value) = &output.transcript {
             let target = Target::open(value, root, stop, &mut notes)?;
@@ -219,7 +219,7 @@ impl Run {
         if let Some(path) = file.as_ref().and_then(AnswerFile::replaces)
             && self.sinks.recorder.writes_to(path)
         {
-            // Wrong usage touches no file.
+            // Wrong usage leaves no line in a conversation.
             self.sinks.recorder.open(Vec::new());
             let message = format!("{}: the answer would replace the transcript of this run", path.display());
             return Err(Failure::new(Exit::Usage, message));
@@ -293,7 +293,6 @@ impl Run {
     /// Writes what is owed: the answer, the result object, the transcript's last line, and on failure the line on
     /// stderr. The code that it returns is the one that holds for all of it.
     fn end(mut self, outcome: Result<Answer>) -> Exit {
-        self.ending.begin();
         self.sinks.messages.clear_status();
         let (answer, mut failure) = match outcome {
             Ok(answer) => (Some(answer), None),
@@ -306,6 +305,8 @@ impl Run {
         if let Err(error) = written {
             failure = failure.filter(|_| answer.is_none()).or(Some(error));
         }
+        // Up to here the run can be stuck: a pipe that nobody reads, a disk that does not answer.
+        self.ending.begin();
         let standing = self.ending.standing.clone();
         let gone = failure.as_ref().is_some_and(|failure| failure.exit == Exit::Signal(SIGPIPE));
         if self.settings.output.format == Format::Json && !gone {
@@ -382,9 +383,8 @@ fn enforce_deadline(stop: &Stopper, messages: &Messages, ending: &Ending) -> std
     let mut messages = Messages { fail_open: messages.fail_open, ..Messages::default() };
     let watch = move || {
         clock::pause(left + GRACE);
-        ending.at_once(Stop::Deadline);
-        messages.error(&Stop::Deadline.into());
         let exit = if messages.fail_open { Exit::Ok } else { Exit::Timeout };
+        ending.at_once(Stop::Deadline, move || messages.error(&Stop::Deadline.into()));
         signal_hook::low_level::exit(exit.code().into())
     };
     std::thread::Builder::new().name("deadline".to_owned()).stack_size(64 << 10).spawn(watch).map(drop)

@@ -125,21 +125,23 @@ impl Ending {
         Self { standing, recorder, owed, terminal, begun: Arc::default() }
     }
 
-    /// Begins the end. Whoever comes second waits for the process to be gone.
+    /// Begins the last words of a run that has come to its end by itself. Where [`Self::at_once`] was first, this
+    /// waits for the process to be gone.
     pub fn begin(&self) {
         while self.begun.swap(true, Ordering::SeqCst) {
             clock::pause(PATIENCE);
         }
     }
 
-    /// Writes what a run owes that cannot be told to end, unless that is being done.
-    pub fn at_once(&self, stop: Stop) {
-        if self.begun.swap(true, Ordering::SeqCst) {
-            return;
-        }
+    /// Writes what a run owes that cannot be told to end, if it has not begun to do so itself, and then does `last`.
+    /// Afterwards the caller ends the process, whether that has worked or not.
+    pub fn at_once(&self, stop: Stop, last: impl FnOnce() + Send + 'static) {
         let (own, (done, wait)) = (self.clone(), mpsc::channel());
         let work = move || {
-            own.write(stop);
+            if !own.begun.swap(true, Ordering::SeqCst) {
+                own.write(stop);
+            }
+            last();
             let _ = done.send(());
         };
         // A reader that does not read holds up nothing.

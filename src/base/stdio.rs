@@ -173,21 +173,33 @@ impl Stream {
     ///
     /// # Errors
     /// What the system says; interrupted, if the run was stopped before all was written.
-    pub fn write_until(self, mut bytes: &[u8], stop: &Stopper) -> io::Result<()> {
-        // A pipe that is ready takes this much without blocking (PIPE_BUF).
-        const PIECE: usize = 4096;
-        while !bytes.is_empty() {
-            let (piece, rest) = bytes.split_at(bytes.len().min(PIECE));
-            while !stop.wait_for(Some((self.fd(), PollFlags::OUT)), Duration::from_secs(3600)) {
-                if stop.stopped().is_some() {
-                    return Err(io::ErrorKind::Interrupted.into());
-                }
-            }
-            self.write_all(piece)?;
-            bytes = rest;
+    pub fn write_until(self, bytes: &[u8], stop: &Stopper) -> io::Result<()> {
+        if was_closed(if self == Self::Out { 1 } else { 2 }) {
+            return Err(Errno::BADF.into());
         }
-        Ok(())
+        write_until(self.fd(), bytes, stop)
     }
+}
+
+/// Writes all of `bytes` to `fd`; a reader that does not read cannot hold up the end of the run.
+///
+/// # Errors
+/// What the system says; interrupted, if the run was stopped before all was written.
+pub fn write_until(fd: impl AsFd, mut bytes: &[u8], stop: &Stopper) -> io::Result<()> {
+    // A pipe that is ready takes this much without blocking (PIPE_BUF).
+    const PIECE: usize = 4096;
+    let fd = fd.as_fd();
+    while !bytes.is_empty() {
+        let (piece, rest) = bytes.split_at(bytes.len().min(PIECE));
+        while !stop.wait_for(Some((fd, PollFlags::OUT)), Duration::from_secs(3600)) {
+            if stop.stopped().is_some() {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+        }
+        write_all(fd, piece)?;
+        bytes = rest;
+    }
+    Ok(())
 }
 
 /// Writes all of `bytes` to `fd`, waiting where it is full.

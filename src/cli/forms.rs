@@ -145,7 +145,7 @@ pub(super) fn give_way(ask: &mut Ask, typed: &Ask) {
     let text = !output.json && !output.jsonl && matches!(output.format, None | Some(Format::Text));
     output.stream &= typed.output.stream || (ask.forms.is_plain() && output.output.is_none() && text);
     output.partial &= typed.output.partial || !formed;
-    ask.forms.fail_open &= typed.forms.fail_open || !ask.forms.check;
+    ask.forms.fail_open &= typed.forms.fail_open || !typed.forms.check;
 }
 
 /// The file that the answer goes to.

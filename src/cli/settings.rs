@@ -315,7 +315,7 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
     }
     if let Some(transcript) = args.transcript.as_deref().filter(|transcript| is_stdout(transcript))
         && format != Format::Jsonl
-        && (transcript == "-" || forms::target(ask).is_none())
+        && (transcript == "-" || format == Format::Json || forms::target(ask).is_none())
     {
         return Err(usage(format!("--transcript {transcript} needs --format jsonl: stdout carries the answer")));
     }

@@ -222,7 +222,10 @@ impl Lines {
     fn end(&mut self, mut result: RunResult, revise: impl Fn(&Failure) -> RunResult) -> Option<Failure> {
         let header = self.header();
         let mut first = None;
-        for mut target in std::mem::take(&mut self.targets) {
+        let mut targets = std::mem::take(&mut self.targets);
+        // A file is never waited for as long as a reader who does not read.
+        targets.sort_by_key(Target::is_stream);
+        for mut target in targets {
             let begun = target.begin(&header);
             if let Ok(true) = begun {
                 self.seq = self.seq.max(1);

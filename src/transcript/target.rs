@@ -40,6 +40,7 @@ pub struct Target {
 #[derive(Debug)]
 enum Kind {
     Stdout {
+        stop: Stopper,
         terminal: bool,
     },
     File(Shared),
@@ -48,13 +49,14 @@ enum Kind {
     /// A pipe or device.
     Stream {
         file: File,
+        stop: Stopper,
         terminal: bool,
     },
 }
 
 impl Kind {
-    fn stream(file: File) -> Self {
-        Self::Stream { terminal: tty::is_terminal(&file), file }
+    fn stream(file: File, stop: &Stopper) -> Self {
+        Self::Stream { terminal: tty::is_terminal(&file), file, stop: stop.clone() }
     }
 }
 
@@ -72,8 +74,8 @@ struct Shared {
 impl Target {
     /// stdout, for `--format jsonl`; at a `terminal` no control character reaches it.
     #[must_use]
-    pub fn stdout(terminal: bool) -> Self {
-        Self { kind: Kind::Stdout { terminal }, name: "stdout".to_owned(), new: true }
+    pub fn stdout(terminal: bool, stop: &Stopper) -> Self {
+        Self { kind: Kind::Stdout { terminal, stop: stop.clone() }, name: "stdout".to_owned(), new: true }
     }
 
     /// Opens the value of `--transcript`: a path or `fd:N`. A link beneath `root` is not followed out of it.
@@ -93,9 +95,9 @@ impl Target {
         options.append(true).mode(0o600);
         let (kind, new) = match place {
             Place::Descriptor(number) => {
-                (Kind::stream(stdio::duplicate(number).or_fail(Exit::CannotCreate, fail)?), true)
+                (Kind::stream(stdio::duplicate(number).or_fail(Exit::CannotCreate, fail)?, stop), true)
             }
-            Place::Stream => (Kind::stream(options.open(value).or_fail(Exit::CannotCreate, fail)?), true),
+            Place::Stream => (Kind::stream(options.open(value).or_fail(Exit::CannotCreate, fail)?, stop), true),
             Place::File(path) => {
                 let file = options.read(true).create(true).open(path).or_fail(Exit::CannotCreate, fail)?;
                 let new = is_empty(&file);
@@ -192,22 +194,27 @@ impl Target {
 
     /// Writes one line, which ends in its line break.
     pub(super) fn write(&mut self, line: &str) -> Result<()> {
-        let is_shown = matches!(self.kind, Kind::Stdout { terminal: true } | Kind::Stream { terminal: true, .. });
+        let is_shown = matches!(self.kind, Kind::Stdout { terminal: true, .. } | Kind::Stream { terminal: true, .. });
         let safe = is_shown.then(|| format!("{}\n", text::json(line.trim_end_matches('\n'))));
         let bytes = safe.as_deref().unwrap_or(line).as_bytes();
         match &mut self.kind {
-            Kind::Stdout { .. } => match stdio::Stream::Out.write_all(bytes) {
+            Kind::Stdout { stop, .. } => match stdio::Stream::Out.write_until(bytes, stop) {
                 Err(error) if stdio::reader_gone(&error) => {
                     Err(Failure::new(Exit::Signal(signal_hook::consts::SIGPIPE), "stdout: nobody reads it"))
                 }
-                result => result.or_fail(Exit::Io, || "stdout"),
+                result => or_stopped(result, stop, || "stdout".to_owned()),
             },
-            Kind::Stream { file, .. } => {
-                stdio::write_all(file, bytes).or_fail(Exit::Io, || format!("transcript {}", self.name))
+            Kind::Stream { file, stop, .. } => {
+                or_stopped(stdio::write_until(file, bytes, stop), stop, || format!("transcript {}", self.name))
             }
             Kind::Session(file) => append(file, line).or_fail(Exit::Io, || format!("session {}", self.name)),
             Kind::File(shared) => shared.write(line, &format!("transcript {}", self.name), BRIEF),
         }
+    }
+
+    /// Whether somebody reads it meanwhile, and may not.
+    pub(super) fn is_stream(&self) -> bool {
+        matches!(self.kind, Kind::Stdout { .. } | Kind::Stream { .. })
     }
 
     /// Writes the last line, and all that wait.
@@ -266,6 +273,14 @@ impl Shared {
     }
 }
 
+/// What a write to a stream means that the end of the run may have cut short.
+fn or_stopped(result: std::io::Result<()>, stop: &Stopper, name: impl FnOnce() -> String) -> Result<()> {
+    match (result, stop.stopped()) {
+        (Err(error), Some(why)) if error.kind() == std::io::ErrorKind::Interrupted => Err(why.into()),
+        (result, _) => result.or_fail(Exit::Io, name),
+    }
+}
+
 /// Appends lines, or nothing: a part of one would spoil the next.
 fn append(file: &File, lines: &str) -> std::io::Result<()> {
     let before = file.metadata()?.len();
@@ -283,7 +298,11 @@ fn lock(file: &File, name: &str, stop: &Stopper, patience: Duration) -> Result<(
     let start = clock::now();
     while let Err(TryLockError::WouldBlock) = file.try_lock() {
         if start.elapsed() >= patience {
-            let what = format!("{name}: in use by another run for {} s: try again later", PATIENCE.as_secs());
+            let waited = match start.elapsed().as_secs() {
+                0 => String::new(),
+                seconds => format!(" for {seconds} s"),
+            };
+            let what = format!("{name}: in use by another run{waited}: try again later");
             return Err(Failure::new(Exit::Temporary, what).class("in_use"));
         }
         if let Some(stop) = stop.sleep(BETWEEN_LOOKS) {

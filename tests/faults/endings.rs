@@ -65,6 +65,29 @@ fn a_run_that_is_ended_while_it_connects_says_so_in_its_last_line() {
 }
 
 #[test]
+fn a_run_that_is_stuck_in_writing_still_ends_with_its_last_line() {
+    // A pipe that is full and stays so: nobody reads it for a while.
+    let stuck = |pipe: &str| {
+        format!(
+            "mkfifo {pipe}; sleep 4 < {pipe} > /dev/null 2>&1 & dd if=/dev/zero of={pipe} bs=4096 count=16 2>/dev/null 1<>{pipe}"
+        )
+    };
+    let ends = |flux: Flux| {
+        let run = flux.args(["--timeout", "1s", "p"]).transcript().run();
+        assert!(run.elapsed < Duration::from_millis(3500), "{:?}\n{}", run.elapsed, run.dump());
+        let run = run.code(124);
+        assert_eq!(run.transcript().result()["exit_code"], 124);
+    };
+    let answering = || Server::of(Api::Chat).unused_allowed().script([Api::Chat.text("done")]);
+    let server = answering();
+    ends(Flux::to(&server).args(["-o", "out"]).after("mkfifo out"));
+    let server = answering();
+    ends(Flux::to(&server).arg("--jsonl").after(&format!("{}; exec 1<>out", stuck("out"))));
+    let server = answering();
+    ends(Flux::to(&server).args(["-v", "--debug"]).after(&format!("{}; exec 2<>err", stuck("err"))));
+}
+
+#[test]
 fn a_key_command_that_hangs_ends_with_the_run_and_as_the_run_ends() {
     let server = Server::of(Api::Chat).script([]);
     let args = ["--api-key-cmd", "sleep 30", "p"];

@@ -76,6 +76,8 @@ fn stdout_carries_the_answer_or_the_transcript_and_never_both() {
         let run = flux.args(["--transcript", name, "--jsonl", "p"]).run().code(0);
         assert_eq!(run.out().matches("\"type\":\"result\"").count(), 1, "{name}");
     }
+    let (_server, flux) = super::untouched();
+    let _ = flux.args(["--json", "-o", "file", "--transcript", "fd:1", "p"]).run().failure(2, 1);
     for name in ["fd:-1", "fd:x", "fd:"] {
         let (_server, flux) = super::untouched();
         let _ = flux.args(["--transcript", name, "p"]).run().failure(2, 1).stderr_has("fd:N");

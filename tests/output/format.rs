@@ -27,6 +27,17 @@ fn json_is_the_result_object_also_when_the_run_fails() {
 }
 
 #[test]
+fn a_run_whose_flags_cannot_be_settled_has_a_result_too() {
+    for flag in ["--json", "--jsonl"] {
+        let run = crate::support::ask().args([flag, "-p", "nosuch", "p"]).run().code(78);
+        let out = run.out();
+        let object: Value = serde_json::from_str(out.lines().last().expect("a line")).expect("JSON");
+        assert_eq!((&object["type"], &object["exit_code"]), (&json!("result"), &json!(78)));
+        assert_eq!(out.lines().count(), if flag == "--json" { 1 } else { 2 });
+    }
+}
+
+#[test]
 fn text_is_the_default_format() {
     let (_server, flux) = answering("done");
     let _ = flux.args(["--format", "text", "p"]).run().code(0).stdout("done\n");
