@@ -18,7 +18,7 @@ pub(super) fn of_text(message: &str) -> Option<TooLong> {
         message.split(|c: char| c.is_whitespace() || "()[]:;".contains(c)).filter(|word| !word.is_empty()).collect();
     let numbers: Vec<u64> =
         message.split(|c: char| c.is_whitespace() || "()[]:;<>=".contains(c)).filter_map(number).collect();
-    let said = of_terms(&words).or_else(|| of_sum(&numbers)).or_else(|| of_pair(&numbers));
+    let said = of_terms(&words).or_else(|| of_names(&words)).or_else(|| of_sum(&numbers)).or_else(|| of_pair(&numbers));
     said.filter(|said| said.window >= LEAST)
 }
 
@@ -36,6 +36,20 @@ fn of_terms(words: &[&str]) -> Option<TooLong> {
     };
     let (prompt, window) = five.or_else(most)?;
     Some(TooLong { prompt: number(prompt), window: number(window)? })
+}
+
+/// `context length is WINDOW`, `context length is only WINDOW`, and `PROMPT input tokens`. Other numbers stand beside
+/// them, in any order: the output limit, sums, differences.
+fn of_names(words: &[&str]) -> Option<TooLong> {
+    let window = words.windows(5).find_map(|five| match *five {
+        ["context", "length", "is", "only", window] | ["context", "length", "is", window, _] => number(window),
+        _ => None,
+    })?;
+    let prompt = words.windows(3).find_map(|three| match *three {
+        [prompt, "input", what] if what.starts_with("token") => number(prompt),
+        _ => None,
+    })?;
+    Some(TooLong { prompt: Some(prompt), window })
 }
 
 /// A window, a sum, and what it is the sum of: the parts of the prompt and the output limit.
@@ -109,6 +123,20 @@ mod tests {
                 "The input token count (1,200,000) exceeds the maximum number of tokens allowed (1048576).",
                 Some(1_200_000),
                 Some(1_048_576),
+            ),
+            (
+                "This model's maximum context length is 32768 tokens. However, you requested 8192 output tokens and \
+                 your prompt contains at least 24577 input tokens, for a total of at least 32769 tokens. Please reduce \
+                 the length of the input prompt or the number of requested output tokens.",
+                Some(24_577),
+                Some(32_768),
+            ),
+            (
+                "You passed 27905 input tokens and requested 4096 output tokens. However, the model's context length \
+                 is only 32000 tokens, resulting in a maximum input length of 27904 tokens. Please reduce the length \
+                 of the input prompt. (parameter=input_tokens, value=27905)",
+                Some(27_905),
+                Some(32_000),
             ),
             ("This model's maximum context length is 128000 tokens.", None, Some(128_000)),
             ("Your input exceeds the context window of this model.", None, None),
