@@ -125,7 +125,7 @@ impl Budget {
 
     /// Whether prompt and reply fit a window of known size.
     fn fits(&self) -> bool {
-        self.window.is_some_and(|window| self.tokens() + self.output.tokens() <= window)
+        self.window.is_some_and(|window| self.tokens().saturating_add(self.output.tokens()) <= window)
     }
 
     /// Whether the user wants replies for which the window has no room beside any prompt.
@@ -136,7 +136,7 @@ impl Budget {
     /// The length of replies that the user wants, if it is why a prompt of so many tokens is too long.
     fn too_much_output(&self, sent: u64) -> Option<u64> {
         let (Output::Given(most), Some(window)) = (self.output, self.window) else { return None };
-        let is_why = self.is_all_output() || (sent <= window && sent + most > window);
+        let is_why = self.is_all_output() || (sent <= window && sent.saturating_add(most) > window);
         is_why.then_some(most)
     }
 }
@@ -270,8 +270,9 @@ impl Agent<'_> {
     /// too much: then half of the assumed room is for what follows the task.
     fn most_tokens(&self, conversation: &Conversation) -> u64 {
         let most = self.budget.prompt;
-        let task = self.budget.estimator.tokens(self.fixed_weight()) + self.tokens_of_task(conversation);
-        if self.budget.assumed && task > most / 4 * 3 { task + most / 2 } else { most }
+        let fixed = self.budget.estimator.tokens(self.fixed_weight());
+        let task = fixed.saturating_add(self.tokens_of_task(conversation));
+        if self.budget.assumed && task > most / 4 * 3 { task.saturating_add(most / 2) } else { most }
     }
 
     fn shorten(

@@ -124,15 +124,19 @@ pub(super) fn word(raw: Option<&RawValue>) -> Option<String> {
     raw.and_then(string).filter(|word| !word.is_empty()).map(Cow::into_owned)
 }
 
+/// Greater numbers count nothing that there is, and sums of them would not be numbers any more.
+pub(super) const MOST: u64 = 1 << 40;
+
 /// The count in an optional field: a whole number, also one written as a float or as a string.
 pub(super) fn count(raw: Option<&RawValue>) -> Option<u64> {
     let text = raw?.get().trim_matches('"');
-    text.parse().ok().or_else(|| {
+    let count: Option<u64> = text.parse().ok().or_else(|| {
         let value: f64 = text.parse().ok().filter(|value: &f64| (0.0..9e15).contains(value))?;
         // The range is checked above; what a float has beyond whole tokens means nothing.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         Some(value as u64)
-    })
+    });
+    count.filter(|count| *count <= MOST)
 }
 
 /// The elements of the array `raw`; none if it is not one.
@@ -268,6 +272,9 @@ mod tests {
     fn counts_are_lenient() {
         for (text, expected) in [("3", Some(3)), ("3.0", Some(3)), ("\"7\"", Some(7)), ("-1", None), ("\"x\"", None)] {
             assert_eq!(count(Some(&raw(text))), expected, "{text}");
+        }
+        for text in ["18446744073709551615", "\"1099511627777\"", "8e15"] {
+            assert_eq!(count(Some(&raw(text))), None, "{text}");
         }
     }
 

@@ -127,6 +127,31 @@ fn overflow_is_recovered_by_one_harder_prune_however_the_server_says_it() {
     });
 }
 
+/// Sizes that no model has are none, wherever they stand.
+#[test]
+fn overflow_with_sizes_that_make_no_sense_is_recovered() {
+    for_each_wire(|api| {
+        for sizes in
+            ["5000 tokens, and you sent 18446744073709551615", "18446744073709551615 tokens, and you sent 5000"]
+        {
+            let message = format!("This model's maximum context length is {sizes} tokens.");
+            let (server, _) = refused(api, api.error(400, "context_length_exceeded", &message), 1);
+            let _ = run(&server).code(0).stdout("done\n").stderr("");
+        }
+    });
+}
+
+/// A count that no prompt has is none: nothing is pruned for it.
+#[test]
+fn usage_that_makes_no_sense_prunes_nothing() {
+    for_each_wire(|api| {
+        let usage = Usage { input: u64::MAX - 100, cache_read: 0, output: 20 };
+        let call = api.turn("", &[(&api.id(1), "read_files", json!({"paths": ["a.txt"]}))], usage);
+        let run = run(&Server::script(api, [call, api.text("done")])).code(0).stdout("done\n").stderr("");
+        assert_eq!(run.transcript().custom("flux.prune").len(), 0, "{api:?}");
+    });
+}
+
 #[test]
 fn overflow_that_stays_is_exit_65_with_the_numbers_and_the_way_out() {
     for_each_wire(|api| {

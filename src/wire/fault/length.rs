@@ -1,7 +1,7 @@
 //! What a server says of the sizes when it refuses a prompt as too long: none of them has fields for that which others
 //! have too, but nearly all name the numbers.
 
-use crate::wire::TooLong;
+use crate::wire::{TooLong, json};
 
 /// Numbers below this are none of a window or a prompt.
 const LEAST: u64 = 256;
@@ -70,7 +70,7 @@ fn of_pair(numbers: &[u64]) -> Option<TooLong> {
 
 /// `200000` or `1,048,576`, at the end of a sentence too.
 fn number(word: &str) -> Option<u64> {
-    word.trim_end_matches(['.', ',']).replace(',', "").parse().ok()
+    word.trim_end_matches(['.', ',']).replace(',', "").parse().ok().filter(|number| *number <= json::MOST)
 }
 
 #[cfg(test)]
@@ -144,6 +144,7 @@ mod tests {
             ("413 Request Entity Too Large", None, None),
             ("gpt-4-0613: maximum context length is 8192 tokens.", None, Some(8192)),
             ("claude-sonnet-4-20250514: prompt is too long: 210000 tokens > 200000", Some(210_000), Some(200_000)),
+            ("maximum context length is 5000 tokens, not 18446744073709551615", None, Some(5000)),
             ("org_1234567: reduce the length of the context", None, None),
         ];
         for (message, prompt, window) in cases {
