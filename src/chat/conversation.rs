@@ -104,9 +104,21 @@ impl Conversation {
                 Some(Entry::Step { note, .. }) => *note = None,
                 _ => drop(self.entries.pop()),
             }
+        } else {
+            self.part_from_task();
         }
         self.push_user(message);
         self.task = self.end();
+    }
+
+    /// Takes back what was said in one message with this run's, behind it: that stood behind a turn which is gone.
+    /// Tells whether there was any.
+    fn part_from_task(&mut self) -> bool {
+        let (kept, entry) = (self.task.message + 1, self.entries.get_mut(self.task.entry));
+        let Some(Entry::User(said) | Entry::Step { note: Some(said), .. }) = entry else { return false };
+        let was_more = said.count() > kept;
+        said.truncate(kept);
+        was_more
     }
 
     /// The place of the message that was said last.
@@ -130,6 +142,7 @@ impl Conversation {
         let is_tools =
             |entry: &Entry| matches!(entry, Entry::Step { turn, note: None } if turn.tools().next().is_some());
         let kept = self.entries.iter().skip(self.task.entry + 1).take_while(|entry| is_tools(entry)).count();
+        let kept = if self.part_from_task() { 0 } else { kept };
         self.entries.truncate(self.task.entry + 1 + kept);
     }
 

@@ -347,6 +347,25 @@ fn messages_without_an_answer_do_not_bind_the_task() {
     }
 }
 
+/// What flux said after a turn joins the task where that turn is gone, and is no part of what the user asked.
+#[test]
+fn a_complaint_that_lost_its_turn_is_not_said_again() {
+    for earlier in [&[][..], &[Event::Calls(vec![(10, false, false)], false)]] {
+        let mut whole = script(earlier, "the task", &[Event::Calls(vec![(9_000, false, false)], false)]);
+        let turn = lines(&whole)[lines(&whole).len() - 2..].to_vec();
+        whole.push_user(UserMessage { lines: vec!["complaint".to_owned()], ..UserMessage::text("not so") });
+        repeat(&mut whole, &Pruned { removed: turn, changed: true, ..Pruned::default() });
+        assert_eq!(lines(&whole).last().map(String::as_str), Some("complaint"));
+        let mut asked_again = whole.clone();
+        asked_again.reopen();
+        whole.push_task(UserMessage::text("another task"));
+        for conversation in [asked_again, whole] {
+            assert!(!lines(&conversation).contains(&"complaint".to_owned()), "{conversation:?}");
+            assert!(alternates(&conversation) && task_of(&conversation).ends_with("task"));
+        }
+    }
+}
+
 #[test]
 fn what_fits_of_a_run_that_was_cut_off_stays() {
     let call = || Event::Calls(vec![(3_000, false, false)], false);
