@@ -149,11 +149,22 @@ fn leaves(error: &ValidationError<'_, '_>, faults: &mut Vec<(String, String)>) {
     {
         return;
     }
+    let mut own = |kind: &ErrorKind<'_, '_>| faults.push((error.instance_location.to_string(), kind.to_string()));
     if error.causes.is_empty() {
-        faults.push((error.instance_location.to_string(), error.kind.to_string()));
+        return own(&error.kind);
     }
-    for cause in &error.causes {
-        leaves(cause, faults);
+    let of_cause = |cause| {
+        let mut faults = Vec::new();
+        leaves(cause, &mut faults);
+        faults
+    };
+    let causes: Vec<_> = error.causes.iter().map(of_cause).collect();
+    let mut clear = causes.iter().enumerate().filter(|(_, faults)| faults.is_empty()).map(|(at, _)| at);
+    match (&error.kind, clear.next(), clear.next()) {
+        // Of these causes one that is no fault is enough.
+        (ErrorKind::AnyOf | ErrorKind::Contains, Some(_), _) | (ErrorKind::OneOf(_), Some(_), None) => {}
+        (ErrorKind::OneOf(_), Some(one), Some(other)) => own(&ErrorKind::OneOf(Some((one, other)))),
+        _ => faults.extend(causes.into_iter().flatten()),
     }
 }
 
@@ -218,6 +229,24 @@ mod tests {
         for (number, of) in [("19.995", 0.01), ("0.35", 0.1), ("1e-9", 0.1), ("7", 2.0)] {
             assert!(price(of).read(number).is_err(), "{number} {of}");
         }
+    }
+
+    #[test]
+    fn multiples_are_decimal_in_branches_too() {
+        let price = json!({"type": "number", "multipleOf": 0.01});
+        for word in ["anyOf", "oneOf"] {
+            let either = Schema::new(json!({word: [price, {"type": "null"}]})).unwrap();
+            let inside =
+                Schema::new(json!({"properties": {"p": {word: [{"allOf": [price]}, {"type": "null"}]}}})).unwrap();
+            let both = Schema::new(json!({word: [{"type": "null"}, {"allOf": [price, {"maximum": 5}]}]})).unwrap();
+            assert!(either.read("19.99").is_ok() && inside.read("{\"p\": 19.99}").is_ok(), "{word}");
+            assert!(either.read("19.995").is_err() && inside.read("{\"p\": \"\"}").is_err(), "{word}");
+            assert!(both.read("4.35").is_ok() && both.read("19.99").is_err(), "{word}");
+        }
+        let two = Schema::new(json!({"oneOf": [price, {"multipleOf": 0.005}]})).unwrap();
+        assert!(two.read("19.99").unwrap_err().contains("0, 1 matched"));
+        let list = Schema::new(json!({"contains": price})).unwrap();
+        assert!(list.read("[\"\", 19.99]").is_ok() && list.read("[\"\", 19.995]").is_err());
     }
 
     #[test]
