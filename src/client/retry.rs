@@ -50,8 +50,9 @@ impl RetryPolicy {
         }
         let delay = match error.retry_after {
             Some(asked) if asked > LONGEST => return None,
-            Some(asked) => asked,
-            None => backoff(before.all, fastrand::f64()),
+            // A date that is past may stand on a page that never changes: at once is for the first retry alone.
+            Some(asked) if !asked.is_zero() || before.all == 1 => asked,
+            _ => backoff(before.all, fastrand::f64()),
         };
         remaining.is_none_or(|left| delay < left).then_some(delay)
     }
@@ -87,6 +88,16 @@ mod tests {
         assert_eq!(next(&after(12), None), Some(Duration::from_secs(12)));
         assert_eq!(next(&after(61), None), None);
         assert_eq!(next(&after(12), Some(Duration::from_secs(5))), None);
+    }
+
+    #[test]
+    fn a_server_that_never_wants_a_wait_is_tried_at_once_only_once() {
+        let policy = RetryPolicy { retries: 4 };
+        let past = ApiError { retry_after: Some(Duration::ZERO), ..error(ErrorClass::Overloaded) };
+        let mut failures = Failures::default();
+        let waits: Vec<_> = (0..4).filter_map(|_| policy.next(&past, &mut failures, None)).collect();
+        assert_eq!(waits[0], Duration::ZERO);
+        assert!(waits.len() == 4 && waits[1..].iter().all(|wait| *wait >= Duration::from_secs(1)), "{waits:?}");
     }
 
     /// Whether there is a retry after each of these failures.
