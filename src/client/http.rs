@@ -82,7 +82,7 @@ impl Http {
         self.options.idle_timeout
     }
 
-    fn post(&mut self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ApiError> {
+    fn post(&mut self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
         let mut result = self.post_once(endpoint, body);
         if let Err(error) = &result {
             if self.used && is_dead_connection(error) && self.stop.stopped().is_none() {
@@ -96,7 +96,7 @@ impl Http {
             }
         }
         self.used |= result.is_ok();
-        result.map_err(|error| named(api_error(&error), endpoint))
+        result
     }
 
     fn post_once(&self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
@@ -174,6 +174,14 @@ impl Draining {
     }
 }
 
+/// A request to which no head of a reply came.
+pub(super) struct Unanswered {
+    /// The empty reply, with the failure.
+    pub(super) ended: Ended,
+    /// No server can have seen the request.
+    pub(super) unsent: bool,
+}
+
 /// One request and its reply, read piece by piece.
 pub(super) struct Reading {
     reader: ReplyReader,
@@ -189,13 +197,13 @@ impl Reading {
     /// Sends the request and waits for the head of the reply.
     ///
     /// # Errors
-    /// No head came; the empty reply is there with the failure.
+    /// No head came.
     pub(super) fn start(
         http: &mut Http,
         endpoint: &Endpoint,
         body: &[u8],
         decoder: Box<dyn Decoder>,
-    ) -> Result<Self, Box<Ended>> {
+    ) -> Result<Self, Box<Unanswered>> {
         match http.post(endpoint, body) {
             Ok(response) => {
                 let head = reply_head(response.status(), response.headers());
@@ -204,7 +212,11 @@ impl Reading {
                 let body = response.into_body().into_with_config().limit(u64::MAX).reader();
                 Ok(Self { reader, head, body, end: None, buffer: vec![0; BUFFER], begun: false })
             }
-            Err(error) => Err(Box::new(decoder.finish(End::Failed(error), &mut |_| ()))),
+            Err(error) => {
+                let failure = End::Failed(named(api_error(&error), endpoint));
+                let ended = decoder.finish(failure, &mut |_| ());
+                Err(Box::new(Unanswered { ended, unsent: is_before_request(&error) }))
+            }
         }
     }
 
@@ -281,6 +293,22 @@ fn reply_head(status: StatusCode, headers: &HeaderMap) -> ReplyHead {
 fn is_dead_connection(error: &ureq::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error, ureq::Error::Io(e) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
+}
+
+/// There was no connection yet that could have taken the request.
+fn is_before_request(error: &ureq::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    use ureq::Error as E;
+    match error {
+        _ if tls_error(error).is_some() => true,
+        E::Io(e) => {
+            let kinds = [AddrNotAvailable, ConnectionRefused, HostUnreachable, NetworkUnreachable];
+            is_lookup(e) || kinds.contains(&e.kind())
+        }
+        E::Timeout(which) => matches!(which, Timeout::Resolve | Timeout::Connect),
+        E::HostNotFound | E::ConnectionFailed | E::ConnectProxyFailed(_) | E::Tls(_) | E::RequireHttpsOnly(_) => true,
+        _ => false,
+    }
 }
 
 fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {

@@ -222,10 +222,12 @@ impl Client {
         let reading = Reading::start(&mut self.http, &self.endpoint, self.body.bytes(), wire.decoder(head));
         let mut reading = match reading {
             Ok(reading) => reading,
-            Err(ended) => {
+            Err(unanswered) => {
                 attempt.duration_ms = clock::millis_since(start);
-                self.turnstile.unsent(turn, tap.listener);
-                return Arrived { ended: *ended, shown: false, refused: None };
+                if unanswered.unsent {
+                    self.turnstile.unsent(turn, tap.listener);
+                }
+                return Arrived { ended: unanswered.ended, shown: false, refused: None };
             }
         };
         let announced = Announced::of(reading.head());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::support::wait::in_time;
-use crate::support::{Api, Flux, Reply, Run, Server, say};
+use crate::support::{Api, End, Flux, Reply, Run, Server, say};
 
 /// The one file of the ledger.
 #[track_caller]
@@ -134,6 +134,18 @@ fn tokens_a_minute_are_not_taken_by_requests_that_were_refused_or_never_sent() {
     }
     let run = flux.run().code(0);
     assert!(run.elapsed < Duration::from_secs(2), "{:?}", run.elapsed);
+}
+
+#[test]
+fn tokens_a_minute_are_taken_by_requests_that_the_server_got_and_left_without_a_reply() {
+    for end in [End::Close, End::Reset, End::Stall] {
+        let server = Server::script(Api::Chat, [Reply::raw("").end(end), Api::Chat.text("done")]);
+        let flux = Flux::to(&server).args(["--tpm", "2000", "--no-tools", "--retries", "0", "--idle-timeout", "1s"]);
+        let _ = flux.clone().arg("p").run().code(75);
+        let _ = flux.arg("p").run().code(0);
+        let at: Vec<Instant> = server.requests().iter().map(|request| request.at).collect();
+        assert!(at[1] - at[0] > Duration::from_millis(1_500), "{end:?}: {:?}", at[1] - at[0]);
+    }
 }
 
 #[test]
