@@ -29,7 +29,7 @@ impl Size {
         if self.0 <= MAX_REPLY {
             return Ok(());
         }
-        Err(ApiError::new(ErrorClass::Protocol, "the reply holds more than 12 MiB of text").for_good())
+        Err(ApiError::new(ErrorClass::Protocol, "the reply takes more than 12 MiB of memory").for_good())
     }
 }
 

@@ -31,6 +31,16 @@ fn read(wire: &str, head_: ReplyHead, body: &str) -> (Ended, String, String) {
     (ended, text, thought)
 }
 
+#[test]
+fn what_is_kept_twice_counts_twice_and_is_not_called_text() {
+    let thought = "x".repeat(7 << 20);
+    let (ended, ..) = chat(&[json!({"reasoning_content": thought})], "stop");
+    let error = ended.error.unwrap();
+    assert_eq!(error.message, "the reply takes more than 12 MiB of memory");
+    let (ended, ..) = chat(&[json!({"content": thought})], "stop");
+    assert!(ended.error.is_none());
+}
+
 fn event(data: &Value) -> String {
     format!("data: {data}\n\n")
 }
