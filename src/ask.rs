@@ -298,13 +298,17 @@ impl Run {
             Ok(answer) => (Some(answer), None),
             Err(failure) => (self.partial_answer(&failure), Some(failure)),
         };
+        let unrecorded = answer.as_ref().and_then(|_| self.sinks.recorder.settle().err());
         let written = match &answer {
+            // A file is replaced only by a run that does not fail; on stdout what is paid for is worth having.
+            Some(_) if unrecorded.is_some() && self.file.is_some() => Ok(()),
             Some(answer) => self.write_answer(answer),
             None => self.sinks.break_off(),
         };
         if let Err(error) = written {
             failure = failure.filter(|_| answer.is_none()).or(Some(error));
         }
+        failure = failure.or(unrecorded);
         // Up to here the run can be stuck: a pipe that nobody reads, a disk that does not answer.
         self.ending.begin();
         let standing = self.ending.standing.clone();

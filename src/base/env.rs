@@ -16,10 +16,10 @@ pub fn os_var(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// All variables whose names begin with `prefix`.
+/// All variables whose names begin with `prefix`; a value that is not UTF-8 is given as the system has it.
 #[must_use]
-pub fn with_prefix(prefix: &str) -> Vec<(String, String)> {
-    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+pub fn with_prefix(prefix: &str) -> Vec<(String, Result<String, OsString>)> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string()));
     let mut found: Vec<_> = std::env::vars_os().filter_map(text).filter(|(name, _)| name.starts_with(prefix)).collect();
     found.sort();
     found

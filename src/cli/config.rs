@@ -135,6 +135,10 @@ fn relative_prompt_file(words: &mut [OsString], profile: &Path) {
 
 /// Reads a configuration file; `None` if there is none.
 fn read(path: &Path) -> Result<Option<String>> {
+    // Opening a pipe would wait for somebody to write it.
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Failure::new(Exit::Config, format!("{}: not a regular file", path.display())));
+    }
     let Some(bytes) = files::read_trusted(path, LONGEST)? else { return Ok(None) };
     String::from_utf8(bytes).map(Some).or_fail(Exit::Config, || path.display().to_string())
 }
@@ -221,9 +225,10 @@ fn from_env() -> Result<Vec<OsString>> {
         let long = name["FLUX_".len()..].to_lowercase().replace('_', "-");
         let Some(arg) = ask.get_arguments().find(|arg| arg.get_long() == Some(&long)) else { continue };
         let id = arg.get_id().as_str();
-        if NOT_IN_CONFIG.contains(&id) || NOT_IN_ENV.contains(&id) || value.is_empty() {
+        if NOT_IN_CONFIG.contains(&id) || NOT_IN_ENV.contains(&id) || value.as_ref().is_ok_and(String::is_empty) {
             continue;
         }
+        let value = value.map_err(|_| Failure::new(Exit::Config, format!("{name}: not UTF-8")))?;
         let exists = |flag: &str| ask.get_arguments().any(|arg| arg.get_long() == Some(flag));
         let Some(word) = env_word(arg, &long, &value, &name, &exists)? else { continue };
         let matches = parse(vec![word.clone()]);

@@ -177,7 +177,7 @@ fn read_schema(given: &str) -> Result<Schema> {
     if !text.starts_with('[') && text.contains(['.', '/']) {
         return schema_file(text);
     }
-    if text.chars().all(|c| !c.is_whitespace() && c != ',') && Path::new(text).is_file() {
+    if text.chars().all(|c| !c.is_whitespace() && c != ',') && Path::new(text).exists() {
         return Err(wrong(format!("'{text}' is a file and could be a field: ./{text} or '{text} string'")));
     }
     fields(text).and_then(Schema::new).map_err(wrong)

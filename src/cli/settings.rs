@@ -225,7 +225,8 @@ pub fn is_dash(file: &Path) -> bool {
 
 /// Whether a transcript is to go to stdout, by any of its names.
 fn is_stdout(transcript: &str) -> bool {
-    ["-", "fd:1", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].contains(&transcript)
+    let number = ["fd:", "/dev/fd/", "/proc/self/fd/"].iter().find_map(|prefix| transcript.strip_prefix(prefix));
+    transcript == "-" || transcript == "/dev/stdout" || number.is_some_and(|number| number.parse() == Ok(1))
 }
 
 pub(super) fn usage(message: impl Into<String>) -> Failure {

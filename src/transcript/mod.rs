@@ -168,6 +168,14 @@ impl Recorder {
         self.message(&ToolResultMessage::new(call, result))
     }
 
+    /// Writes what waits for somebody else's lock, so that it is known before the answer whether it can be.
+    ///
+    /// # Errors
+    /// It cannot be written in time.
+    pub fn settle(&self) -> Result<()> {
+        self.lines().targets.iter_mut().try_for_each(Target::settle)
+    }
+
     /// The last line of the run. It is written to every target, also if one fails: then `revise` gives the result
     /// that holds for those that follow. The first failure is returned. Nothing is written after it.
     pub fn result(&self, result: RunResult, revise: impl Fn(&Failure) -> RunResult) -> Option<Failure> {

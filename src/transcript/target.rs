@@ -217,6 +217,14 @@ impl Target {
         matches!(self.kind, Kind::Stdout { .. } | Kind::Stream { .. })
     }
 
+    /// Writes the lines that wait.
+    pub(super) fn settle(&mut self) -> Result<()> {
+        match &self.kind {
+            Kind::File(shared) if !shared.waiting.is_empty() => self.end(""),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the last line, and all that wait.
     pub(super) fn end(&mut self, line: &str) -> Result<()> {
         let Kind::File(shared) = &mut self.kind else { return self.write(line) };

@@ -29,7 +29,11 @@ impl Environment {
         let names = own.map(str::to_owned).chain(policy.variables().map(str::to_owned));
         let mut variables: BTreeMap<String, OsString> =
             names.filter_map(|name| env::os_var(&name).map(|value| (name, value))).collect();
-        variables.extend(env::with_prefix("LC_").into_iter().map(|(name, value)| (name, OsString::from(value))));
+        variables.extend(
+            env::with_prefix("LC_")
+                .into_iter()
+                .map(|(name, value)| (name, value.map_or_else(|raw| raw, OsString::from))),
+        );
         Self { home: env::home(), variables }
     }
 
