@@ -79,7 +79,7 @@ fn rules(
     if settings.sandbox == Wanted::Off {
         return Ok(rules::without_walls(workspace, programs, environment, &files));
     }
-    let plan = rules::plan(workspace, programs, environment, &files, stop);
+    let plan = rules::plan(workspace, programs, environment, &files, rules::MOST_NAMES, stop);
     if let Some(why) = stop.stopped() {
         return Err(why.into());
     }

@@ -146,12 +146,14 @@ impl Fence {
         if FileType::from_raw_mode(fstat(&fd)?.st_mode) == FileType::Symlink {
             return Ok(());
         }
-        if !hidden.iter().any(|hidden| hidden.starts_with(path)) {
+        // Few of them lie in any one directory, and each of its entries is compared with them.
+        let inside: Vec<PathBuf> = hidden.iter().filter(|hidden| hidden.starts_with(path)).cloned().collect();
+        if inside.is_empty() {
             return self.permit_open(fd, rights);
         }
         self.permit_open(fd, AccessFs::ReadDir.into())?;
         let Ok(entries) = std::fs::read_dir(path) else { return Ok(()) };
-        entries.flatten().try_for_each(|entry| self.permit_around(&entry.path(), rights, hidden))
+        entries.flatten().try_for_each(|entry| self.permit_around(&entry.path(), rights, &inside))
     }
 
     /// Permits reading what everybody may read in this directory, but no keys of this machine: root owns them, so modes

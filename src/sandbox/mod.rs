@@ -34,7 +34,7 @@ pub use fence::{PROGRAMS, PUBLIC};
 pub use own::{OwnNeeds, conceal, lock};
 pub use spawner::{is_spawner, serve};
 
-/// What children may do. All paths are absolute and real.
+/// What children may do. All paths but those of links are absolute and real.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Rules {
     /// Where children start; they may read what is in it.
@@ -55,6 +55,9 @@ pub struct Rules {
     /// Further places to read and execute from.
     #[serde(with = "channel::paths")]
     pub readable: Vec<PathBuf>,
+    /// Links by which programs in those places are found; only what they lead to is opened.
+    #[serde(with = "channel::paths")]
+    pub links: Vec<PathBuf>,
     /// Existing files and directories outside the root that stay closed, in those places or in the system's own.
     #[serde(with = "channel::paths")]
     pub unreadable: Vec<PathBuf>,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::CWD;
@@ -75,10 +75,14 @@ fn rearrange(rules: &Rules) -> io::Result<Private> {
     for path in sorted(&rules.writable) {
         trees.push((copy(&path, false)?, path));
     }
+    let links = links(rules, &covered);
     set_flags(CWD.as_raw_fd(), c"/", libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID)?;
     covered.iter().try_for_each(|path| cover(path))?;
     let own = covered.first().ok_or_else(|| io::Error::other("no directory to put in private ones"))?;
     trees.iter().try_for_each(|(tree, path)| attach(tree, path))?;
+    for (path, real) in &links {
+        link(path, real);
+    }
     // A directory above what must not change could be put aside together with it; mounted, it cannot be renamed.
     for path in above(&rules.forbidden, &rules.writable) {
         attach(&copy(&path, false)?, &path)?;
@@ -116,6 +120,23 @@ fn kept(rules: &Rules, covered: &[PathBuf]) -> Vec<PathBuf> {
     let wanted = std::iter::once(&rules.root).chain(&rules.readable).chain(&resolver);
     let inside = |path: &&PathBuf| covered.iter().any(|place| path.starts_with(place)) && path.exists();
     sorted(&wanted.filter(inside).cloned().collect::<Vec<_>>())
+}
+
+/// The links that lie in a covered directory, outer ones first, and what they lead to.
+fn links(rules: &Rules, covered: &[PathBuf]) -> Vec<(PathBuf, PathBuf)> {
+    let inside = |path: &PathBuf| covered.iter().any(|place| path.starts_with(place));
+    let links = sorted(&rules.links).into_iter().filter(inside);
+    links.filter_map(|path| path.canonicalize().ok().map(|real| (path, real))).collect()
+}
+
+/// Makes a link where a private directory lies over it, unless what is seen there leads to the same already. Where that
+/// cannot be, the call that looks for the program says that it is missing.
+fn link(path: &Path, real: &Path) {
+    if path.symlink_metadata().is_ok() {
+        return;
+    }
+    let _ = fs::DirBuilder::new().recursive(true).mode(0o755).create(path.parent().unwrap_or(path));
+    let _ = symlink(real, path);
 }
 
 /// The directories between these paths and the writable places that they lie in, outer ones first.

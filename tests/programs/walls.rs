@@ -1,6 +1,7 @@
 //! Ways around the walls that once stood open: each is tried as a program or a model would take it.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixDatagram;
 
 use serde_json::{Value, json};
@@ -50,6 +51,37 @@ fn a_secret_in_two_readable_places_costs_no_namespaces() {
     };
     let text = results(Api::Chat, prepare, &[shell("cat .env ../outside/id_rsa; echo done")]).remove(0).text;
     assert!(text.contains("done") && !text.contains("CONTENT-OF"), "{text}");
+}
+
+#[test]
+fn a_secret_behind_a_link_to_a_program_is_hidden_and_the_program_runs() {
+    let prepare = |f: Flux| {
+        let f = f.file("../app/releases/2/node/.env", "CONTENT-OF secret\n").file("../app/plain", "CONTENT-OF plain\n");
+        let app = f.path("app");
+        for (file, command) in [("bin/y", "exec cat"), ("releases/2/node/bin/node", "echo node; exec cat")] {
+            let path = app.join(file);
+            fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+            fs::write(&path, format!("#!/bin/sh\n{command} \"$@\"\n")).expect("a file");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a mode");
+        }
+        symlink("releases/2", app.join("current")).expect("a link");
+        symlink("/usr/bin/wc", app.join("bin/count")).expect("a link");
+        let shown = app.display();
+        let search = format!("{shown}/bin:{shown}/current/node/bin:/usr/bin:/bin");
+        f.env("PATH", search).args(["--allow", "run:y **", "--allow", "run:node **", "--allow", "run:count **"])
+    };
+    let run = |argv: &[&str]| seen(prepare, ("run_command", json!({"argv": argv})));
+    for (program, said) in [("y", ""), ("node", "node\n")] {
+        for at in ["current", "releases/2"] {
+            for text in run(&[program, "../app/plain", &format!("../app/{at}/node/.env")]) {
+                assert!(text.contains(&format!("stdout:\n{said}CONTENT-OF plain\n")), "{program} {at}: {text}");
+                assert!(!text.contains("CONTENT-OF secret"), "{program} {at}: {text}");
+            }
+        }
+    }
+    for text in run(&["count", "-c", "../app/plain"]) {
+        assert!(text.starts_with("exit 0"), "{text}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! the sandbox. What the sandbox cannot be told is forbidden whole. It starts nothing.
 
 mod environment;
+mod places;
 #[cfg(test)]
 mod rules_test;
 mod toolchains;
@@ -13,9 +14,11 @@ use super::commands::Programs;
 use super::files::Workspace;
 use super::policy::Extent;
 use crate::base::stop::Stopper;
-use crate::sandbox::{self, Rules};
+use crate::sandbox::Rules;
 
 pub use environment::Environment;
+use places::{Needs, Opened};
+use toolchains::Reach;
 
 /// Names looked at beneath the root, and in all other places together.
 pub const MOST_NAMES: usize = 1_000_000;
@@ -49,18 +52,20 @@ pub fn without_walls(
     rules
 }
 
-/// Makes the rules for children of this run. `tools` are the user's own tools. What `stop` ends is not all searched.
+/// Makes the rules for children of this run. `tools` are the user's own tools. No more than `most` names are looked at
+/// beneath the root, and as many in all other places. What `stop` ends is not all searched.
 #[must_use]
 pub fn plan(
     workspace: &Workspace,
     programs: &Programs,
     environment: &Environment,
     tools: &[PathBuf],
+    most: usize,
     stop: &Stopper,
 ) -> Plan {
     let policy = workspace.policy();
     let root = workspace.path();
-    let survey = workspace.survey(MOST_NAMES, stop);
+    let survey = workspace.survey(most, stop);
     let mut notes = Vec::new();
     let mut protected = survey.protected;
     // A tool is what the user wrote, whatever else may be changed.
@@ -81,6 +86,32 @@ pub fn plan(
     forbidden.retain(|path| writable.iter().any(|place| path.starts_with(place) || place.starts_with(path)));
     protected.extend(forbidden.iter().cloned());
     protected.retain(|path| writable.iter().any(|place| path.starts_with(place) || place.starts_with(path)));
+    let files = all_files(programs, tools);
+    let toolchains = toolchains::needed(&files, programs, environment, policy.may_shell());
+    let directories = if policy.may_shell() { programs.directories() } else { &[] };
+    let needs = Needs::of(&files, directories, environment, root);
+    let mut opened = Opened::new(policy, most, stop);
+    let unsearched = policy.places().iter().find(|place| !opened.open(place)).cloned();
+    let wanted = toolchains.iter().filter(|toolchain| toolchain.reach == Reach::Searched);
+    let mut wanted: Vec<&PathBuf> = wanted.map(|toolchain| &toolchain.directory).chain(&needs.prefixes).collect();
+    // In order a directory stands before all that is in it.
+    wanted.sort();
+    for place in wanted {
+        if !opened.open(place) {
+            notes.push(too_large(place));
+        }
+    }
+    needs.files.iter().for_each(|file| opened.open_file(file));
+    let Opened { mut readable, mut unreadable, .. } = opened;
+    let denied = policy.denied_places().iter().filter(|place| place.exists());
+    unreadable.extend(denied.cloned());
+    // Not searched: a toolchain is large, and what is secret in it is known.
+    for toolchain in toolchains.iter().filter(|toolchain| toolchain.reach == Reach::Whole) {
+        readable.push(toolchain.directory.clone());
+        unreadable.extend(toolchain.closed.iter().cloned());
+    }
+    unreadable.sort();
+    unreadable.dedup();
     let mut rules = Rules {
         root: root.to_owned(),
         protected: protected.iter().map(|path| root.join(path)).collect(),
@@ -88,30 +119,24 @@ pub fn plan(
         // Joined with nothing, a path would end in a slash.
         writable: writable.iter().map(|path| root.join(path).components().collect()).collect(),
         hidden: survey.hidden.iter().map(|path| root.join(path)).collect(),
-        readable: policy.places().to_vec(),
-        unreadable: Vec::new(),
+        readable,
+        unreadable,
+        links: needs.links,
         net: policy.may_net(),
         env: environment.for_children(policy, programs.search_path()),
         empty: environment.home.iter().filter_map(|home| home.canonicalize().ok()).collect(),
     };
-    let files = all_files(programs, tools);
-    let toolchains = toolchains::needed(&files, programs, environment, policy.may_shell());
-    let is_open = |prefix: &Path| {
-        let is_known = toolchains.iter().any(|toolchain| prefix.starts_with(&toolchain.directory));
-        !is_known && !environment.is_in_home(prefix) && !environment.holds_home(prefix)
-    };
-    add_programs(&mut rules, policy, programs, &files, &is_open);
-    let unsearched = close_secrets(&mut rules, policy, stop);
-    let denied = policy.denied_places().iter().filter(|place| place.exists() && !rules.unreadable.contains(place));
-    let denied: Vec<PathBuf> = denied.cloned().collect();
-    rules.unreadable.extend(denied);
-    // After the search for secrets: a toolchain is large, and what is secret in it is known.
     set_variables(&mut rules, policy, &toolchains);
-    for toolchain in toolchains {
-        add(&mut rules.readable, toolchain.directory);
-        rules.unreadable.extend(toolchain.closed);
-    }
     Plan { rules, notes, unsearched: survey.is_cut.then(|| root.to_owned()).or(unsearched) }
+}
+
+/// Says that programs do without a place that the user did not name, and what can be done about it.
+fn too_large(place: &Path) -> String {
+    let place = place.display();
+    format!(
+        "{place} holds too many files to look for secrets among them, so programs read their own files alone there: \
+         --allow read:PATH opens a smaller place in it, and --sandbox off keeps nothing from them"
+    )
 }
 
 /// The places that programs may change, relative to the root. A grant that names none is for flux's own tools alone.
@@ -148,54 +173,6 @@ fn all_files(programs: &Programs, tools: &[PathBuf]) -> Vec<PathBuf> {
     programs.files().map(Path::to_owned).chain(tools.iter().cloned()).collect()
 }
 
-/// Closes what is named as secrets are in the places outside the root. Returns a place that holds too much, or more
-/// than could be searched before `stop` ends the run.
-fn close_secrets(rules: &mut Rules, policy: &Policy, stop: &Stopper) -> Option<PathBuf> {
-    let mut left = MOST_NAMES;
-    let lies_within = |path: &PathBuf| rules.readable.iter().any(|place| path != place && path.starts_with(place));
-    let mut pending: Vec<PathBuf> = rules.readable.iter().filter(|path| !lies_within(path)).cloned().collect();
-    while let Some(path) = pending.pop() {
-        let rest = left.checked_sub(1).filter(|rest| rest % STRIDE != 0 || stop.stopped().is_none());
-        let Some(rest) = rest else {
-            return rules.readable.iter().find(|place| path.starts_with(place)).cloned();
-        };
-        left = rest;
-        if policy.check_read(&path).is_err() && (path.is_file() || policy.is_denied_outside(&path)) {
-            rules.unreadable.push(path);
-            continue;
-        }
-        let Ok(entries) = path.read_dir() else { continue };
-        pending.extend(
-            entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| !kind.is_symlink())).map(|e| e.path()),
-        );
-    }
-    None
-}
-
-/// Adds what the programs of this run need to be found and to work.
-fn add_programs(
-    rules: &mut Rules,
-    policy: &Policy,
-    programs: &Programs,
-    files: &[PathBuf],
-    is_open: &dyn Fn(&Path) -> bool,
-) {
-    for file in files {
-        for place in places_of(file, &rules.root, is_open) {
-            add(&mut rules.readable, place);
-        }
-    }
-    if policy.may_shell() {
-        for directory in programs.directories().iter().filter(|directory| !is_system(directory)) {
-            for place in places_of(&directory.join("sh"), &rules.root, is_open) {
-                if place.is_dir() {
-                    add(&mut rules.readable, place);
-                }
-            }
-        }
-    }
-}
-
 /// Tells programs where these toolchains are.
 fn set_variables(rules: &mut Rules, policy: &Policy, toolchains: &[toolchains::Needed]) {
     let is_set = |rules: &Rules, name: &str| rules.env.iter().any(|(known, _)| known == name);
@@ -213,33 +190,4 @@ fn set_variables(rules: &mut Rules, policy: &Policy, toolchains: &[toolchains::N
         rules.env.push(("GIT_CONFIG_NOSYSTEM".into(), "1".into()));
         rules.env.push(("GIT_CONFIG_GLOBAL".into(), "/dev/null".into()));
     }
-}
-
-fn add(places: &mut Vec<PathBuf>, place: PathBuf) {
-    if !places.contains(&place) {
-        places.push(place);
-    }
-}
-
-fn is_system(path: &Path) -> bool {
-    sandbox::PROGRAMS.iter().chain([&sandbox::PUBLIC]).any(|place| path.starts_with(place))
-}
-
-/// What has to be readable for a program that is none of the system's: its file, and where the directory may be opened
-/// what was installed with it.
-fn places_of(file: &Path, root: &Path, is_open: &dyn Fn(&Path) -> bool) -> Vec<PathBuf> {
-    let mut places = Vec::new();
-    let real = file.canonicalize().unwrap_or_else(|_| file.to_owned());
-    for path in [file, real.as_path()] {
-        if is_system(path) || path.starts_with(root) {
-            continue;
-        }
-        let prefix = path.parent().filter(|bin| bin.ends_with("bin")).and_then(Path::parent);
-        let prefix = prefix.filter(|prefix| prefix.parent().is_some() && !root.starts_with(prefix) && is_open(prefix));
-        let place = prefix.unwrap_or(path);
-        if !places.iter().any(|known| known == place) {
-            places.push(place.to_owned());
-        }
-    }
-    places
 }

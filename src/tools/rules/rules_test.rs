@@ -14,12 +14,14 @@ struct Place {
     /// Which directory in it is the home directory.
     home: &'static str,
     stop: Stopper,
+    /// How many names are looked at.
+    most: usize,
 }
 
 impl Place {
     fn new(files: &[&str]) -> Self {
         let (directory, stop) = (tempfile::tempdir().unwrap(), Stopper::new(None).unwrap());
-        let place = Self { directory, home: "home", stop };
+        let place = Self { directory, home: "home", stop, most: MOST_NAMES };
         for file in ["root/x", "home/x"].iter().chain(files) {
             place.write(file);
         }
@@ -55,7 +57,7 @@ impl Place {
         let environment = Environment::of(Some(self.at(self.home)), variables.collect());
         let workspace = Workspace::open(&self.at("root")).unwrap().with_policy(policy.clone()).unwrap();
         let programs = Programs::of_policy(&policy, environment.search_path(), &self.at("root"));
-        plan(&workspace, &programs, &environment, &[], &self.stop)
+        plan(&workspace, &programs, &environment, &[], self.most, &self.stop)
     }
 
     /// The paths relative to the place, sorted.
@@ -207,14 +209,17 @@ fn another_place_is_readable_less_its_secrets() {
 fn a_toolchain_is_known_by_its_name_outside_the_home_directory_too() {
     let place = Place::new(&["srv/.pyenv/bin/tool", "srv/.pyenv/lib/test.pem", "srv/.cargo/bin/x", "opt/bin/y"]);
     place.write("srv/.cargo/credentials");
+    place.write("srv/.cargo/.netrc");
     place.write("opt/plain.key");
     let path = [("PATH", "@srv/.pyenv/bin:@srv/.cargo/bin:@opt/bin:/bin")];
     let shell = place.plan_with(&["shell"], &[], &path);
     assert_eq!(place.names(&shell.rules.readable), ["opt", "srv/.cargo", "srv/.pyenv"]);
-    assert_eq!(place.names(&shell.rules.unreadable), ["opt/plain.key", "srv/.cargo/credentials"]);
+    let closed = ["opt/plain.key", "srv/.cargo/.netrc", "srv/.cargo/credentials", "srv/.pyenv/lib/test.pem"];
+    assert_eq!(place.names(&shell.rules.unreadable), closed);
     assert!(variable(&shell, "PYENV_ROOT").is_some_and(|path| path.ends_with("srv/.pyenv")));
     let one = place.plan_with(&["run:tool"], &[], &path);
-    assert_eq!(place.names(&one.rules.readable), ["srv/.pyenv", "srv/.pyenv/bin/tool"]);
+    assert_eq!(place.names(&one.rules.readable), ["srv/.pyenv"]);
+    assert_eq!(place.names(&one.rules.unreadable), ["srv/.pyenv/lib/test.pem"]);
     // The home directory is none, whatever it is called, and what else is in it stays closed.
     for home in ["srv/.pyenv", "srv"] {
         let place = Place { home, ..Place::new(&["srv/.pyenv/bin/tool", "srv/.pyenv/x", "srv/a/.cargo/bin/x"]) };
@@ -238,4 +243,48 @@ fn the_search_ends_with_the_run() {
     let place = Place { stop: Stopper::new(Some(Duration::ZERO)).unwrap(), ..Place::new(&["opt/bin/x"]) };
     let plan = place.plan_with(&["shell"], &[], &[("PATH", "@opt/bin:/bin")]);
     assert!(plan.unsearched.is_some());
+}
+
+#[test]
+fn a_place_behind_a_link_is_searched_where_it_really_is() {
+    let place = Place::new(&["opt/app/bin/y", "opt/app/releases/2/node/bin/node", "opt/app/releases/2/node/.env"]);
+    symlink("releases/2", place.at("opt/app/current")).unwrap();
+    let path = [("PATH", "@opt/app/bin:@opt/app/current/node/bin:/bin")];
+    for allow in [&["run:y **", "run:node **"][..], &["run:node **", "run:y **"], &["shell"]] {
+        let plan = place.plan_with(allow, &["read:@opt/app/current/node/bin/x"], &path);
+        assert_eq!(place.names(&plan.rules.readable), ["opt/app", "opt/app/releases/2/node"]);
+        assert_eq!(place.names(&plan.rules.unreadable), ["opt/app/releases/2/node/.env"]);
+        assert!(place.names(&plan.rules.links).contains(&"opt/app/current/node".into()), "{:?}", plan.rules.links);
+    }
+    let place = Place::new(&["home/private/bin/x", "home/private/y"]);
+    symlink("home/private", place.at("linked")).unwrap();
+    let plan = place.plan_with(&["run:x"], &[], &[("PATH", "@linked/bin")]);
+    assert_eq!(place.names(&plan.rules.readable), ["home/private/bin/x"]);
+    assert_eq!(place.names(&plan.rules.links), ["linked/bin/x"]);
+}
+
+#[test]
+fn more_of_a_toolchain_elsewhere_is_not_opened_than_its_programs_bring() {
+    let place = Place::new(&["srv/.pyenv/versions/3/bin/python", "srv/.pyenv/secret", "srv/.pyenv/versions/3/.env"]);
+    let path = ("PATH", "@srv/.pyenv/versions/3/bin:/bin");
+    let plan = place.plan_with(&["run:python **"], &[], &[path]);
+    assert_eq!(place.names(&plan.rules.readable), ["srv/.pyenv/versions/3"]);
+    assert_eq!(place.names(&plan.rules.unreadable), ["srv/.pyenv/versions/3/.env"]);
+    assert!(variable(&plan, "PYENV_ROOT").is_some_and(|path| path.ends_with("srv/.pyenv")));
+    let named = place.plan_with(&["run:python **"], &[], &[path, ("PYENV_ROOT", "@srv/.pyenv")]);
+    assert_eq!(place.names(&named.rules.readable), ["srv/.pyenv", "srv/.pyenv/versions/3"]);
+    assert_eq!(place.names(&named.rules.unreadable), ["srv/.pyenv/versions/3/.env"]);
+}
+
+#[test]
+fn of_a_place_that_holds_too_much_only_the_program_is_opened_unless_the_user_names_it() {
+    let files = ["big/bin/x", "big/lib/1", "big/lib/2", "big/lib/3", "big/lib/server.pem", "small/bin/y"];
+    let place = Place { most: 5, ..Place::new(&files) };
+    let path = [("PATH", "@big/bin:/bin")];
+    let plan = place.plan_with(&["run:x **"], &[], &path);
+    assert!(plan.unsearched.is_none() && plan.notes.len() == 1, "{:?}", plan.notes);
+    assert_eq!(place.names(&plan.rules.readable), ["big/bin/x"]);
+    assert!(plan.rules.unreadable.is_empty());
+    let named = place.plan_with(&["run:x **", "read:@big"], &[], &path);
+    assert_eq!(named.unsearched, Some(place.at("big")));
 }

@@ -37,8 +37,21 @@ pub(super) struct Needed {
     pub(super) variable: &'static str,
     /// Its directory.
     pub(super) directory: PathBuf,
+    /// How much of it programs may read.
+    pub(super) reach: Reach,
     /// Files in it that stay closed.
     pub(super) closed: Vec<PathBuf>,
+}
+
+/// How much of a toolchain programs may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// All but its closed files: it is in the home directory.
+    Whole,
+    /// All but what is named as secrets are: its variable says that it is elsewhere.
+    Searched,
+    /// What its programs bring like any others: it is elsewhere and known by its name alone.
+    Told,
 }
 
 /// The variables that say where toolchains are.
@@ -57,14 +70,24 @@ pub(super) fn needed(files: &[PathBuf], programs: &Programs, environment: &Envir
         let own = environment.directory(toolchain.variable, toolchain.directory);
         let own = own.filter(|directory| follows || toolchain.is_of(files, found, directory));
         let elsewhere = files.iter().chain(found).filter_map(|path| toolchain.around(path, environment));
-        for directory in own.into_iter().chain(elsewhere) {
+        let own = own.map(|directory| (reach(&directory, environment), directory));
+        for (reach, directory) in own.into_iter().chain(elsewhere.map(|directory| (Reach::Told, directory))) {
             if needed.iter().all(|other| !directory.starts_with(&other.directory)) {
                 let closed = toolchain.closed.iter().map(|name| directory.join(name)).filter(|file| file.exists());
-                needed.push(Needed { variable: toolchain.variable, closed: closed.collect(), directory });
+                needed.push(Needed { variable: toolchain.variable, closed: closed.collect(), directory, reach });
             }
         }
     }
     needed
+}
+
+/// How much may be read of a directory that is a toolchain's by its variable or by its place in the home directory.
+fn reach(directory: &Path, environment: &Environment) -> Reach {
+    match directory {
+        around if environment.holds_home(around) => Reach::Told,
+        inside if environment.is_in_home(inside) => Reach::Whole,
+        _ => Reach::Searched,
+    }
 }
 
 impl Toolchain {
