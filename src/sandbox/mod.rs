@@ -178,16 +178,12 @@ impl Sandbox {
         };
         let mut reasons: Vec<String> = Vec::new();
         for &level in levels {
-            let started = spawner::Handle::start(rules, level, stop);
-            if let Some(why) = stop.stopped() {
-                return Err(why.into());
-            }
-            match started {
+            match build(rules, level, stop)? {
                 Ok((handle, mut gaps)) => {
                     gaps.splice(0..0, reasons);
-                    let off = || spawner::Handle::start(rules, Level::Off, stop).map_err(|why| unbuildable(&[why]));
-                    let trusted =
-                        (trusted && level != Level::Off).then(off).transpose()?.map(|(handle, _)| Mutex::new(handle));
+                    let off = (trusted && level != Level::Off).then(|| build(rules, Level::Off, stop)).transpose()?;
+                    let trusted = off.transpose().map_err(|why| unbuildable(&[why]))?;
+                    let trusted = trusted.map(|(handle, _)| Mutex::new(handle));
                     return Ok(Self { spawner: Mutex::new(handle), trusted, level, gaps });
                 }
                 Err(why) if reasons.contains(&why) => {}
@@ -225,6 +221,15 @@ impl fmt::Debug for Sandbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox").field("level", &self.level).field("gaps", &self.gaps).finish_non_exhaustive()
     }
+}
+
+/// A spawner and what its sandbox leaves open, or why there is none.
+type Attempt = std::result::Result<(spawner::Handle, Vec<String>), String>;
+
+/// Starts a spawner. The end of the run is no fault of the sandbox.
+fn build(rules: &Rules, level: Level, stop: &Stopper) -> Result<Attempt> {
+    let started = spawner::Handle::start(rules, level, stop);
+    stop.stopped().map_or(Ok(started), |why| Err(why.into()))
 }
 
 fn unbuildable(reasons: &[String]) -> Failure {
