@@ -35,7 +35,8 @@ impl fmt::Debug for Secret {
 /// How keys of the services begin.
 const BEGINNINGS: [&str; 8] = ["sk-", "sk_", "gsk_", "xai-", "hf_", "AIza", "pplx-", "csk-"];
 
-/// The length from which on a word of letters and digits alone is no name.
+/// The length from which on a word with both letters and digits, and no dot or slash, may be a key. A long name may
+/// look so, too: it is only a reason not to show it.
 const UNREADABLE: usize = 32;
 
 /// Whether somebody may have typed a key where this word stands, so that it must not be shown.

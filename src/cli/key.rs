@@ -70,12 +70,16 @@ fn is_custom(provider: &Provider) -> bool {
 fn named(source: &KeySource, stop: &Stopper) -> Result<Secret> {
     match source {
         KeySource::Variable(name) => {
-            if looks_like_key(name) || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-                // Not shown: it may be the key itself.
-                return Err(Failure::new(Exit::Config, "--api-key-env takes the name of a variable"));
+            if let Some(value) = env::var(name) {
+                return check(&value, name);
             }
-            let missing = || Failure::new(Exit::Config, format!("--api-key-env {name}: the variable is not set"));
-            check(&env::var(name).ok_or_else(missing)?, name)
+            // Not shown where it may be the key itself.
+            let message = if looks_like_key(name) || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                "--api-key-env takes the name of a variable".to_owned()
+            } else {
+                format!("--api-key-env {name}: the variable is not set")
+            };
+            Err(Failure::new(Exit::Config, message))
         }
         KeySource::File(path) => {
             let shown = shown(path);

@@ -35,6 +35,17 @@ fn a_key_comes_from_a_variable_a_file_or_a_command() {
 }
 
 #[test]
+fn a_variable_may_have_a_name_that_looks_like_a_key() {
+    const NAME: &str = "CORP_OPENAI_PRODUCTION_API_KEY_V2";
+    for_each_wire(|api| {
+        let sent = key_sent(api, |f| f.env(NAME, "s3cret-key").args(["--api-key-env", NAME]));
+        assert_eq!(sent.as_deref(), Some("s3cret-key"));
+        let run = Flux::to(&Server::script(api, [])).args(["--api-key-env", NAME, "p"]).run();
+        let _ = run.failure(78, 3).stderr_has("--api-key-env").stderr_lacks(NAME);
+    });
+}
+
+#[test]
 fn key_sources_may_stand_in_the_config() {
     let sent = key_sent(Api::Chat, |f| f.env("MY_KEY", "s3cret-key").config("--api-key-env MY_KEY\n"));
     assert_eq!(sent.as_deref(), Some("s3cret-key"));
