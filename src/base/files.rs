@@ -27,6 +27,17 @@ pub fn read_trusted(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// The same of what must be a regular file: opening a pipe would wait for somebody to write it.
+///
+/// # Errors
+/// It is none, cannot be read, or others can write it.
+pub fn read_trusted_file(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
+    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        return Err(Failure::new(Exit::Config, format!("{}: not a regular file", path.display())));
+    }
+    read_trusted(path, limit)
+}
+
 /// Fails if others could have written this file, which is to be executed.
 ///
 /// # Errors

@@ -135,11 +135,7 @@ fn relative_prompt_file(words: &mut [OsString], profile: &Path) {
 
 /// Reads a configuration file; `None` if there is none.
 fn read(path: &Path) -> Result<Option<String>> {
-    // Opening a pipe would wait for somebody to write it.
-    if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(Failure::new(Exit::Config, format!("{}: not a regular file", path.display())));
-    }
-    let Some(bytes) = files::read_trusted(path, LONGEST)? else { return Ok(None) };
+    let Some(bytes) = files::read_trusted_file(path, LONGEST)? else { return Ok(None) };
     String::from_utf8(bytes).map(Some).or_fail(Exit::Config, || path.display().to_string())
 }
 

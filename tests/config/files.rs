@@ -120,6 +120,25 @@ fn unknown_variables_are_ignored_and_bad_values_are_not() {
 }
 
 #[test]
+fn a_variable_that_is_not_utf8_is_a_bad_value_and_not_ignored() {
+    use std::os::unix::ffi::OsStringExt as _;
+    for name in ["FLUX_DENY", "FLUX_MAX_COST", "FLUX_MODEL"] {
+        let value = std::ffi::OsString::from_vec(b"read:*\xe9".to_vec());
+        let _ = refused(|f| f.env(name, value)).failure(78, 1).stderr_has(name);
+    }
+}
+
+#[test]
+fn a_profile_that_is_a_pipe_is_not_waited_for() {
+    let run = refused(|f| {
+        let pipe = f.path("config/flux/profiles/pipe");
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().expect("mkfifo").success());
+        f.args(["-p", "pipe"])
+    });
+    let _ = run.failure(78, 1).stderr_has("not a regular file");
+}
+
+#[test]
 fn only_a_leading_tilde_is_expanded() {
     let sent = request(|f| {
         fs::write(f.path("home/key"), "from-home\n").expect("a file");

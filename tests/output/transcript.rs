@@ -176,6 +176,20 @@ fn a_foreign_lock_costs_neither_the_answer_nor_lines_that_can_still_be_written()
 }
 
 #[test]
+fn a_file_is_not_replaced_by_a_run_whose_transcript_stays_locked() {
+    let server = Server::script(Api::Chat, [Api::Chat.text("the answer").delay(Duration::from_millis(500))]);
+    let flux = Flux::to(&server).file("out", "old\n").args(["--transcript", "lines", "-o", "out", "--json", "p"]);
+    let running = flux.start();
+    server.log().wait_for_requests(1);
+    let file = fs::File::open(flux.here("lines")).expect("the transcript");
+    file.lock().expect("a lock");
+    let run = running.wait().code(74);
+    assert_eq!(run.file("out"), b"old\n");
+    let object: serde_json::Value = serde_json::from_str(&run.out()).expect("the result object");
+    assert_eq!((object["exit_code"].as_i64(), object["result"].as_str()), (Some(74), Some("the answer")));
+}
+
+#[test]
 fn failed_attempts_are_lines_too() {
     for_each_wire(|api| {
         let busy = || api.error(503, "overloaded_error", "busy").header("retry-after-ms", "10");

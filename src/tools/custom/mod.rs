@@ -65,7 +65,7 @@ pub fn load(tools: &[OwnTool], sandbox: &Arc<Sandbox>, stop: &Stopper) -> Result
 fn description(tool: &OwnTool, sandbox: &Sandbox, stop: &Stopper) -> Result<(ToolSpec, Form)> {
     let beside = format!("{}.json", tool.given);
     let bad = |name: &str, why: &str| Failure::new(Exit::Config, format!("{name}: {why}"));
-    if let Some(bytes) = files::read_trusted(Path::new(&beside), describe::LIMIT as u64)? {
+    if let Some(bytes) = files::read_trusted_file(Path::new(&beside), describe::LIMIT as u64)? {
         let spec = describe::json(&String::from_utf8_lossy(&bytes));
         return Ok((spec.map_err(|why| bad(&beside, &why))?, Form::Json));
     }
