@@ -111,3 +111,17 @@ fn calls_with_an_empty_id_are_answered_under_one_of_their_own() {
         assert!(first.text.contains("alpha") && second.text.contains("beta"), "{results:?}");
     });
 }
+
+/// flux's own words and the descriptions of tools are paid for in every request.
+#[test]
+fn a_small_question_is_a_small_request() {
+    for_each_wire(|api| {
+        for (args, most) in [(&[][..], 5_000), (&["--no-tools"][..], 1_800)] {
+            let server = Server::script(api, [api.text("done")]);
+            let question = "a line of input that means nothing\n".repeat(30);
+            let _ = Flux::to(&server).args(args.iter().copied()).arg("say it").stdin(&question[..1024]).run().code(0);
+            let bytes = server.only_request().body.len();
+            assert!(bytes <= most, "{api:?} {args:?}: {bytes} bytes");
+        }
+    });
+}

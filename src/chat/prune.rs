@@ -2,7 +2,7 @@
 //! knows sizes only as weights that somebody else measures.
 //!
 //! What makes a request valid cannot be broken here: a call and its result are one value, and what is removed is
-//! always a turn with all its results or a message of the user, by [`Pieces`] that stay sound. The message that the run
+//! always a turn with all its results or a message of the user, by `Pieces` that stay sound. The message that the run
 //! is for is never touched.
 
 use super::conversation::said;
