@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::flux::binary;
+use crate::support::flux::{binary, copy_binary};
 use crate::support::{Api, Flux, Server, ask, say};
 
 /// Runs in namespaces of its own after `commands`; `None` where there can be none.
@@ -82,7 +82,7 @@ fn without_threads_a_run_says_so_or_works() {
     let server = Server::of(Api::Chat).unused_allowed().script([Api::Chat.text("done")]);
     let flux = Flux::to(&server).arg("p");
     let copy = flux.path("flux");
-    std::fs::copy(binary(), &copy).expect("a copy");
+    copy_binary(&copy);
     assert!(Command::new("chown").args(["-R", "65534:65534"]).arg(flux.path(".")).status().expect("chown").success());
     let run =
         flux.becomes(&format!("setpriv --reuid 65534 --clear-groups prlimit --nproc=0 '{}'", copy.display())).run();

@@ -354,6 +354,12 @@ impl Flux {
     }
 }
 
+/// Copies the binary to where everybody may execute it. Another process does: a child that a test starts meanwhile
+/// would hold the open copy for a moment, and what somebody may still write to cannot be executed.
+pub fn copy_binary(to: &Path) {
+    assert!(Command::new("cp").arg(binary()).arg(to).status().expect("cp").success());
+}
+
 /// The binary under test: `FLUX_TEST_BINARY` where that is set, else the one that cargo has just built.
 pub fn binary() -> PathBuf {
     std::env::var_os("FLUX_TEST_BINARY").map_or_else(|| env!("CARGO_BIN_EXE_flux").into(), PathBuf::from)

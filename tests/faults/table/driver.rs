@@ -6,7 +6,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::flux::binary;
+use crate::support::flux::copy_binary;
 use crate::support::wire::APIS;
 use crate::support::{Api, Flux, Reply, Run, Server};
 
@@ -80,7 +80,7 @@ fn judge(row: &Row, run: &Run, took: Duration, peak: u64, home: &str) -> Result<
 /// A copy of the binary where nobody can run it, and all directories nobody's own.
 fn as_nobody(flux: Flux) -> Flux {
     let copy = flux.path("flux");
-    fs::copy(binary(), &copy).expect("a copy");
+    copy_binary(&copy);
     let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(flux.path(".")).status();
     assert!(owned.is_ok_and(|status| status.success()), "chown");
     flux.becomes(&format!("setpriv --reuid 65534 --regid 65534 --clear-groups '{}'", copy.display()))
