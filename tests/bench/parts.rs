@@ -92,8 +92,8 @@ fn turns() {
             for (wire, name) in [(Wire::Anthropic, "anthropic"), (Wire::Responses, "responses"), (Wire::Chat, "chat")] {
                 let both = compare(runs, &Case { wire, script: Script::Turns(turns), ..case });
                 rows(&format!("{turns} turns, {name}"), &both, &[WALL, CPU, PEAK, SENT, CONNECTIONS]);
-                let last = turns.saturating_sub(10).max(1)..turns + 1;
-                for range in [1..11, last] {
+                let last = turns - 9..turns + 1;
+                for range in [1..11, last].into_iter().take(if turns > 10 { 2 } else { 1 }) {
                     let of = |f: &Figures| f.own_ms(range.clone());
                     let name = format!("{turns} turns, {name}, own ms a turn {}-{}", range.start + 1, range.end);
                     row(&name, median(&both[0], of), median(&both[1], of));
