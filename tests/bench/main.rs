@@ -4,7 +4,7 @@
 //! first argument is `floor`. Both talk to a scripted server on loopback that answers at once; runs alternate, so that
 //! a noisy machine is noisy for both. Figures are medians. Own time per turn is what passes between the last byte of a
 //! reply and the first byte of the next request. `instructions` counts instructions with callgrind and compares them
-//! with `tests/bench/instructions.txt`; `FLUX_REGENERATE=1` writes that file.
+//! with `tests/bench/instructions.txt`, if that was written (`FLUX_REGENERATE=1`) on a machine that is alike.
 
 #![allow(
     clippy::disallowed_methods,
