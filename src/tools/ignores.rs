@@ -57,6 +57,9 @@ impl Ignores {
 
     /// True if the rules say so for this path, relative to the root.
     pub(super) fn ignore(&self, path: &Path, is_directory: bool) -> bool {
+        if self.rules.is_empty() {
+            return false;
+        }
         let path = self.root.join(path);
         let decided = self.rules.iter().rev().map(|rules| rules.matched(&path, is_directory)).find(|m| !m.is_none());
         decided.is_some_and(|decision| decision.is_ignore())

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use super::utf16::Utf16;
 
 /// How far into a file a NUL makes it binary.
-const SNIFF: u64 = 8 << 10;
+const SNIFF: usize = 8 << 10;
 
 /// Bytes read only to count lines or to find the end of one. More would let one call run for minutes.
 const PATIENCE: u64 = 256 << 20;
@@ -26,28 +26,42 @@ pub(super) fn text<'a>(
     file: impl Read + 'a,
     stop: &'a (dyn Fn() -> bool + Sync),
 ) -> io::Result<Option<(Encoding, Box<dyn Read + 'a>)>> {
-    let mut file = Stoppable { file, stop };
-    let mut head = Vec::new();
-    file.by_ref().take(SNIFF).read_to_end(&mut head)?;
+    let mut file = Stoppable { file, stop, unasked: UNASKED };
+    // With room for all of it from the start, it takes one read.
+    let mut head = Vec::with_capacity(SNIFF);
+    file.by_ref().take(SNIFF as u64).read_to_end(&mut head)?;
     let skipped = |mark: usize| Cursor::new(head[mark..].to_vec());
     Ok(match head.as_slice() {
         [0xff, 0xfe, 0, 0, ..] => None,
         [0xff, 0xfe, ..] => Some((Encoding::Utf16, Box::new(Utf16::new(skipped(2).chain(file), u16::from_le_bytes)))),
         [0xfe, 0xff, ..] => Some((Encoding::Utf16, Box::new(Utf16::new(skipped(2).chain(file), u16::from_be_bytes)))),
-        bytes if bytes.contains(&0) => None,
+        bytes if memchr::memchr(0, bytes).is_some() => None,
         [0xef, 0xbb, 0xbf, ..] => Some((Encoding::Utf8, Box::new(skipped(3).chain(file)))),
         _ => Some((Encoding::Utf8, Box::new(Cursor::new(head).chain(file)))),
     })
 }
 
+/// Bytes read before it is asked again whether to stop: asking costs as much as a read.
+const UNASKED: usize = 1 << 20;
+
 struct Stoppable<'a, R> {
     file: R,
     stop: &'a (dyn Fn() -> bool + Sync),
+    /// Bytes read since it was asked last.
+    unasked: usize,
 }
 
 impl<R: Read> Read for Stoppable<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if (self.stop)() { Err(io::Error::other("the run was stopped")) } else { self.file.read(buffer) }
+        if self.unasked >= UNASKED {
+            if (self.stop)() {
+                return Err(io::Error::other("the run was stopped"));
+            }
+            self.unasked = 0;
+        }
+        let count = self.file.read(buffer)?;
+        self.unasked += count;
+        Ok(count)
     }
 }
 

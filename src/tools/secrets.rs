@@ -35,11 +35,11 @@ pub fn is_secret(path: &Path) -> bool {
 
 fn is_secret_name(name: &str) -> bool {
     let extension = name.rsplit_once('.').map(|(_, extension)| extension);
-    let is_source = extension.is_some_and(|e| SOURCES.contains(&e));
+    let is_source = || extension.is_some_and(|e| SOURCES.contains(&e));
     NAMES.contains(&name)
         || name.starts_with(".env")
         || extension.is_some_and(|e| EXTENSIONS.contains(&e))
-        || (!is_source && (name.starts_with("credentials") || name.strip_prefix("id_").is_some_and(is_key)))
+        || ((name.starts_with("credentials") || name.strip_prefix("id_").is_some_and(is_key)) && !is_source())
 }
 
 /// `id_map` could be a key that somebody named so, `id_map.json` is none, and `id_rsa.anything` is one.

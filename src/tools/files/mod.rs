@@ -219,18 +219,23 @@ impl Workspace {
         Ok(OpenDirectory { directory, path: path.to_owned() })
     }
 
-    /// Opens a file that a walk came upon; `path` is a true path.
+    /// Opens a regular file that a walk came upon; `path` is a true path.
     pub(super) fn open_found(&self, path: &Path) -> Result<OpenFile, Fault> {
-        match self.open_true(path)? {
-            Opened::File(file) => Ok(file),
-            Opened::Directory(_) => Err(Errno::ISDIR.into()),
+        self.check_read(path).map_err(|why| Fault::Withheld(path.to_owned(), why))?;
+        let file = self.open_plain(path, CAREFUL)?;
+        let stat = fstat(&file)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(Fault::NotAFile);
         }
+        refuse_kernel_files(&file)?;
+        let size = u64::try_from(stat.st_size).unwrap_or_default();
+        Ok(OpenFile { file: File::from(file), path: path.to_owned(), size })
     }
 
-    /// Up to `limit` bytes of a file that a walk came upon; nothing if it cannot be read.
+    /// Up to `limit` bytes of a regular file; nothing if there is none, or it cannot be read. `path` is a true path.
     pub(super) fn head_of(&self, path: &Path, limit: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if let Ok(found) = self.open_found(path) {
+        if let Ok(Opened::File(found)) = self.open_true(path) {
             // A file that fails midway counts as far as it came.
             drop(found.file.take(limit).read_to_end(&mut bytes));
         }
@@ -269,15 +274,7 @@ impl Workspace {
             FileType::RegularFile => {}
             _ => return Err(Fault::NotAFile),
         }
-        self.check_read(path).map_err(|why| Fault::Withheld(path.to_owned(), why))?;
-        let file = self.open_plain(path, CAREFUL)?;
-        let stat = fstat(&file)?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Fault::NotAFile);
-        }
-        refuse_kernel_files(&file)?;
-        let size = u64::try_from(stat.st_size).unwrap_or_default();
-        Ok(Opened::File(OpenFile { file: File::from(file), path: path.to_owned(), size }))
+        self.open_found(path).map(Opened::File)
     }
 
     /// The one call that opens: beneath the root or a further place, through no link.

@@ -14,6 +14,7 @@ use std::thread;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::fault::Fault;
 use super::files::{Kind, Opened};
 use super::glob::Glob;
 use super::policy::Withheld;
@@ -141,13 +142,10 @@ fn search_all(files: Files<'_>, search: &Search, report: &mut Report, context: &
 }
 
 fn search_one(searcher: &mut FileSearcher<'_>, path: &Path, context: &Context<'_>) -> Searched {
-    match context.workspace.check_read(path) {
-        Ok(()) => {}
-        Err(Withheld::Secret) => return Searched::from(Gap::Secret),
-        Err(Withheld::Denied(_)) => return Searched::from(Gap::Denied),
-    }
     match context.workspace.open_found(path) {
         Ok(opened) => searcher.search(opened, context.stop),
+        Err(Fault::Withheld(_, Withheld::Secret)) => Searched::from(Gap::Secret),
+        Err(Fault::Withheld(_, Withheld::Denied(_))) => Searched::from(Gap::Denied),
         Err(_) => Searched::from(Gap::Unreadable),
     }
 }
