@@ -3,14 +3,17 @@
 
 use std::error::Error as _;
 use std::io::{self, Read};
-use std::sync::mpsc;
 use std::time::Duration;
 
+use ureq::config::Config;
 use ureq::http::{HeaderMap, Response, StatusCode};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, Body, BodyReader, Proxy, Timeout};
 
 use super::Endpoint;
 use super::proxy::complete;
+use super::rest::{Cutoff, Rest};
 use super::tls::Trust;
 use crate::base::clock;
 use crate::base::exit::Exit;
@@ -41,12 +44,19 @@ pub struct Http {
     agent: Agent,
     options: HttpOptions,
     stop: Stopper,
+    /// When the reading of a rest is given up.
+    cutoff: Cutoff,
     /// A kept connection may have died: only then is a request sent again at once.
     used: bool,
 }
 
-const BUFFER: usize = 32 << 10;
-const DRAIN_LIMIT: u64 = 64 << 10;
+/// Bytes of a reply's head at most. It must fit into what a connection reads at once, or its end is never seen.
+const HEAD: usize = 64 << 10;
+const READ: usize = HEAD + (8 << 10);
+/// Bytes sent at once. Each page is a fault at the start, but short pieces slow long conversations down.
+const WRITE: usize = 32 << 10;
+/// Bytes decoded at once.
+const BUFFER: usize = 16 << 10;
 
 impl Http {
     /// Opens nothing yet.
@@ -54,8 +64,9 @@ impl Http {
     /// # Errors
     /// The proxy's URL is none.
     pub fn new(options: HttpOptions, stop: Stopper) -> failure::Result<Self> {
-        let agent = interruptible(&options, &stop)?;
-        Ok(Self { agent, options, stop, used: false })
+        let cutoff = Cutoff::default();
+        let agent = interruptible(&options, &stop, &cutoff)?;
+        Ok(Self { agent, options, stop, cutoff, used: false })
     }
 
     /// Fetches a small document, within `timeout` in all.
@@ -77,6 +88,11 @@ impl Http {
         Ok((reply_head(response.status(), response.headers()), text.map_err(|e| api_error(&e))?))
     }
 
+    /// Makes the connection of a reply ready for the next request, unless that takes longer than `at_most`.
+    pub(super) fn reuse(&self, rest: Rest, at_most: Duration) {
+        rest.read(&self.cutoff, at_most);
+    }
+
     /// The most time without a byte.
     pub(super) fn idle_timeout(&self) -> Duration {
         self.options.idle_timeout
@@ -89,7 +105,7 @@ impl Http {
                 result = self.post_once(endpoint, body);
             } else if matches!(self.options.trust, Trust::Bundled) && is_unknown_issuer(error) {
                 self.options.trust = Trust::Platform;
-                if let Ok(agent) = interruptible(&self.options, &self.stop) {
+                if let Ok(agent) = interruptible(&self.options, &self.stop, &self.cutoff) {
                     self.agent = agent;
                 }
                 result = self.post_once(endpoint, body);
@@ -112,8 +128,9 @@ impl Http {
 }
 
 /// An agent whose blocked reads end when a signal comes.
-fn interruptible(options: &HttpOptions, stop: &Stopper) -> failure::Result<Agent> {
-    let agent = agent(options)?;
+fn interruptible(options: &HttpOptions, stop: &Stopper, cutoff: &Cutoff) -> failure::Result<Agent> {
+    let connector = DefaultConnector::default().chain(cutoff.clone());
+    let agent = Agent::with_parts(config(options)?, connector, DefaultResolver::default());
     let handle = agent.clone();
     stop.on_signal(move || handle.clone().shutdown());
     Ok(agent)
@@ -132,7 +149,7 @@ fn proxy(url: &str) -> failure::Result<Proxy> {
     complete.ok_or_else(|| Failure::new(Exit::Config, "the proxy in the environment is not a proxy URL"))
 }
 
-fn agent(options: &HttpOptions) -> failure::Result<Agent> {
+fn config(options: &HttpOptions) -> failure::Result<Config> {
     let proxy = options.proxy.as_deref().map(proxy).transpose()?;
     let config = Agent::config_builder()
         .tls_config(options.trust.config())
@@ -148,30 +165,11 @@ fn agent(options: &HttpOptions) -> failure::Result<Agent> {
         .timeout_connect(Some(options.connect_timeout))
         .timeout_per_read(Some(options.idle_timeout))
         .timeout_per_write(Some(options.idle_timeout))
+        .max_response_header_size(HEAD)
+        .input_buffer_size(READ)
+        .output_buffer_size(WRITE)
         .max_idle_age(Duration::from_secs(600));
-    Ok(config.build().into())
-}
-
-/// A connection whose last reply is being read to its end, so that the next request can use it.
-#[derive(Debug)]
-pub(super) struct Draining(mpsc::Receiver<()>);
-
-impl Draining {
-    /// Reads what follows the end marker on a thread; the connection goes back to the pool at the end of the body.
-    fn start(rest: BodyReader<'static>) -> Option<Self> {
-        let (done, receiver) = mpsc::channel();
-        let drain = move || {
-            let _ = io::copy(&mut rest.take(DRAIN_LIMIT), &mut io::sink());
-            let _ = done.send(());
-        };
-        std::thread::Builder::new().name("drain".to_owned()).stack_size(64 << 10).spawn(drain).ok()?;
-        Some(Self(receiver))
-    }
-
-    /// Waits for the end of the body, but not longer than `at_most`.
-    pub(super) fn wait(self, at_most: Duration) {
-        let _ = self.0.recv_timeout(at_most);
-    }
+    Ok(config.build())
 }
 
 /// A request to which no head of a reply came.
@@ -269,11 +267,10 @@ impl Reading {
         self.head.header("request-id").or_else(|| self.head.header("x-request-id")).map(str::to_owned)
     }
 
-    /// Ends the reply. Where more turns follow, the connection is drained for them.
-    pub(super) fn finish(self, on: &mut dyn FnMut(Delta<'_>)) -> (Ended, impl FnOnce() -> Option<Draining> + use<>) {
+    /// Ends the reply. Where more turns follow, the rest of its body is to be read first.
+    pub(super) fn finish(self, on: &mut dyn FnMut(Delta<'_>)) -> (Ended, Rest) {
         let ended = self.reader.finish(self.end.unwrap_or(End::Eof), on);
-        let body = self.body;
-        (ended, move || Draining::start(body))
+        (ended, Rest::new(self.body))
     }
 }
 

@@ -3,6 +3,7 @@
 mod http;
 mod ledger;
 mod proxy;
+mod rest;
 mod retry;
 mod throttle;
 mod tls;
@@ -26,6 +27,7 @@ pub use tls::Trust;
 pub use url::Base;
 
 use http::Reading;
+use rest::Rest;
 use retry::Failures;
 use throttle::Start;
 use turnstile::{Turnstile, WORTH_A_LINE};
@@ -107,8 +109,8 @@ pub struct Client {
     turnstile: Turnstile,
     stop: Stopper,
     body: RequestBody,
-    /// The connection of the last reply, read to its end on a thread so that it can be used again.
-    draining: Option<http::Draining>,
+    /// What the last reply's connection still has to say before it can be used again.
+    rest: Option<Rest>,
 }
 
 /// Keep-alive comments count as bytes; without any event they are believed for so many idle timeouts.
@@ -131,7 +133,7 @@ impl Client {
         stop: Stopper,
     ) -> Self {
         let turnstile = Turnstile::new(own, ledger, stop.clone());
-        Self { http, endpoint, retry, turnstile, stop, body: RequestBody::default(), draining: None }
+        Self { http, endpoint, retry, turnstile, stop, body: RequestBody::default(), rest: None }
     }
 
     /// Writes the next request, without sending it, and returns its bytes.
@@ -249,13 +251,13 @@ impl Client {
         attempt.duration_ms = clock::millis_since(start);
         attempt.status = Some(reading.status());
         attempt.request_id = reading.request_id();
-        let (ended, drain) = reading.finish(&mut |delta| tap.take(delta));
+        let (ended, rest) = reading.finish(&mut |delta| tap.take(delta));
         self.turnstile.ended(turn, &announced, ended.error.as_ref(), &ended.reply.usage, tap.listener);
         if attempt.request_id.is_none() {
             attempt.request_id = ended.error.as_ref().and_then(|error| error.request_id.clone());
         }
         if ended.error.is_none() && matches!(ended.reply.stop, StopReason::ToolUse | StopReason::Pause) {
-            self.draining = drain();
+            self.rest = Some(rest);
         }
         Arrived { ended, shown: tap.shown, refused: tap.refused }
     }
@@ -277,8 +279,8 @@ impl Client {
     }
 
     fn settle_connection(&mut self) {
-        if let Some(draining) = self.draining.take() {
-            draining.wait(DRAIN);
+        if let Some(rest) = self.rest.take() {
+            self.http.reuse(rest, DRAIN);
         }
     }
 }

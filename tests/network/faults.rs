@@ -27,6 +27,15 @@ fn heads_that_are_broken_or_endless_are_protocol_errors() {
 }
 
 #[test]
+fn a_head_of_many_kilobytes_is_read() {
+    for_each_wire(|api| {
+        let reply = api.text("done").header("x-filler", &"x".repeat(60 << 10));
+        let (run, _server) = meet(api, vec![reply], &[]);
+        let _ = run.code(0).stdout("done\n").stderr("");
+    });
+}
+
+#[test]
 fn a_connection_that_closes_before_any_byte_is_tried_again() {
     use crate::support::End;
     for end in [End::Close, End::Reset] {
