@@ -1,4 +1,4 @@
-//! The floor: a minimal tool loop on ureq and `serde_json`, speaking the Anthropic wire.
+//! The floor: a minimal tool loop on ureq and `serde_json`, speaking the Anthropic wire; and a minimal reader of JSONL.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
@@ -25,6 +25,16 @@ pub fn run(url: &str) {
         messages.push(json!({"role": "assistant", "content": content}));
         messages.push(json!({"role": "user", "content": results}));
     }
+}
+
+/// Parses every line of a file and prints how many there are of each type.
+pub fn lines(path: &str) {
+    let mut types = std::collections::BTreeMap::<String, u64>::new();
+    for line in BufReader::new(std::fs::File::open(path).expect("a file")).lines() {
+        let line: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
+        *types.entry(line["type"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    println!("{types:?}");
 }
 
 fn ask(agent: &ureq::Agent, url: &str, body: &str) -> (Vec<Value>, String) {

@@ -1,7 +1,7 @@
 //! flux beside the least that does the same: `cargo bench`; `cargo bench -- NAME…` makes only the parts that are named.
 //!
 //! The floor is a loop on ureq with no options, no checks and no tools of its own, run by this very program when its
-//! first argument is `floor`. Both talk to a scripted server on loopback that answers at once; runs alternate, so that
+//! first argument is `floor`; for transcripts, with `lines`, it parses each line and counts. Both talk to a scripted server on loopback that answers at once; runs alternate, so that
 //! a noisy machine is noisy for both. Figures are medians. Own time per turn is what passes between the last byte of a
 //! reply and the first byte of the next request. `instructions` counts instructions with callgrind and compares them
 //! with `tests/bench/instructions.txt`, if that was written (`FLUX_REGENERATE=1`) on a machine that is alike.
@@ -39,10 +39,10 @@ mod wire {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    if let [floor, url] = arguments.as_slice()
-        && floor == "floor"
-    {
-        return floor::run(url);
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["floor", url] => return floor::run(url),
+        ["lines", path] => return floor::lines(path),
+        _ => {}
     }
     if let [part] = arguments.as_slice()
         && let Some((name, part)) = parts::PARTS.iter().find(|(name, _)| name == part)

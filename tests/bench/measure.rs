@@ -90,12 +90,17 @@ pub fn middle(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-/// The wall time in milliseconds of a command that prints to nobody, and whether it succeeded.
-pub fn time(command: &mut Command) -> f64 {
+/// What a command takes that prints to nobody.
+pub fn alone(command: &mut Command) -> Figures {
     let start = Instant::now();
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("the program");
-    assert!(status.success(), "{command:?}");
-    start.elapsed().as_secs_f64() * 1000.0
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("the program");
+    let (cpu_ms, peak_kib) = reap(&child);
+    Figures { wall_ms: start.elapsed().as_secs_f64() * 1000.0, cpu_ms, peak_kib, ..Figures::default() }
+}
+
+/// The wall time of that, in milliseconds.
+pub fn time(command: &mut Command) -> f64 {
+    alone(command).wall_ms
 }
 
 /// The command of flux against this server.

@@ -2,10 +2,11 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::measure::{Case, Figures, compare, flux, median, middle, time};
+use super::measure::{Case, Figures, alone, compare, flux, median, middle, time};
 use super::server::{Script, Server, Wire};
 
 /// Each part by its name.
@@ -17,6 +18,7 @@ pub const PARTS: &[(&str, fn())] = &[
     ("input", input),
     ("parallel", parallel),
     ("search", search),
+    ("stats", stats),
     ("slow", slow),
 ];
 
@@ -170,6 +172,31 @@ fn grow(tree: &Path) {
             text.push_str("needle 42\n");
         }
         std::fs::write(folder.join(format!("f{n}.txt")), text).expect("a file");
+    }
+}
+
+/// `transcript stats` of 1 GiB, beside a program that parses each line.
+fn stats() {
+    in_folder(|case| {
+        let path = case.folder.join("t.jsonl");
+        let server = Server::start(case.wire, Script::Turns(10));
+        alone(flux(&case, &server.url).arg("--transcript").arg(&path));
+        repeat_run(&path, 1 << 30);
+        let own = alone(Command::new(env!("CARGO_BIN_EXE_flux")).args(["transcript", "stats"]).arg(&path));
+        let this = std::env::current_exe().expect("this program");
+        let least = alone(Command::new(this).arg("lines").arg(&path));
+        rows("transcript stats of 1 GiB", &[vec![own], vec![least]], &[WALL, CPU, PEAK]);
+    });
+}
+
+/// Copies the run of a transcript, under ids of its own, until the file has so many bytes.
+fn repeat_run(path: &Path, size: usize) {
+    let text = std::fs::read_to_string(path).expect("a transcript");
+    let (_, run) = text.split_once('\n').expect("a header and more");
+    let id = run.split_once("\"run\":\"").and_then(|(_, rest)| rest.get(..36)).expect("an id");
+    let mut file = BufWriter::new(std::fs::File::options().append(true).open(path).expect("a transcript"));
+    for n in 0..size / run.len() {
+        file.write_all(run.replace(id, &format!("00000000-0000-7000-8000-{n:012x}")).as_bytes()).expect("lines");
     }
 }
 
