@@ -3,8 +3,9 @@
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use super::server::{Script, Seen, Server, Wire};
@@ -103,6 +104,23 @@ pub fn time(command: &mut Command) -> f64 {
     alone(command).wall_ms
 }
 
+/// A copy of a program, as an installation makes it: what a linker has written lies in the system's cache in small
+/// pieces, which makes its start slower.
+pub fn installed(subject: Subject) -> &'static Path {
+    static COPIES: OnceLock<[PathBuf; 2]> = OnceLock::new();
+    let copies = COPIES.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let this = std::env::current_exe().expect("this program");
+        [(Path::new(env!("CARGO_BIN_EXE_flux")), "flux"), (&this, "floor")].map(|(program, name)| {
+            let copy = folder.join(format!("bench-{name}"));
+            let _ = std::fs::remove_file(&copy);
+            std::fs::copy(program, &copy).expect("a copy");
+            copy
+        })
+    });
+    &copies[usize::from(subject == Subject::Floor)]
+}
+
 /// The command of flux against this server.
 pub fn flux(case: &Case<'_>, url: &str) -> Command {
     let (name, base) = match case.wire {
@@ -110,7 +128,7 @@ pub fn flux(case: &Case<'_>, url: &str) -> Command {
         Wire::Responses => ("openai-responses", format!("{url}/v1")),
         Wire::Chat => ("openai-chat", format!("{url}/v1")),
     };
-    let mut command = Command::new(env!("CARGO_BIN_EXE_flux"));
+    let mut command = Command::new(installed(Subject::Flux));
     command.args(["ask", "--wire", name, "-m", "m", "--max-turns", "0", "--max-tool-calls", "0"]);
     command.args(["--max-input", "0", "--max-context", "1G", "--base-url", &base]).args(case.args);
     command.arg("say it").env_clear().env("HOME", "/nonexistent").current_dir(case.folder);
@@ -123,7 +141,7 @@ fn once(subject: Subject, case: &Case<'_>, input: &str) -> Figures {
     let mut command = match subject {
         Subject::Flux => flux(case, &server.url),
         Subject::Floor => {
-            let mut command = Command::new(std::env::current_exe().expect("this program"));
+            let mut command = Command::new(installed(Subject::Floor));
             command.args(["floor", &format!("{}/v1/messages", server.url)]);
             command.env_clear().env("HOME", "/nonexistent").current_dir(case.folder);
             command

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::measure::{Case, Figures, alone, compare, flux, median, middle, time};
+use super::measure::{Case, Figures, Subject, alone, compare, flux, installed, median, middle, time};
 use super::server::{Script, Server, Wire};
 
 /// Each part by its name.
@@ -61,12 +61,12 @@ fn start() {
     for flag in ["--version", "--help"] {
         let (mut own, mut least) = (Vec::new(), Vec::new());
         for _ in 0..60 {
-            own.push(time(Command::new(env!("CARGO_BIN_EXE_flux")).arg(flag)));
+            own.push(time(Command::new(installed(Subject::Flux)).arg(flag)));
             least.push(time(&mut Command::new(&hello)));
         }
         row(&format!("{flag} beside hello world, wall ms"), middle(own), middle(least));
     }
-    let size = std::fs::metadata(env!("CARGO_BIN_EXE_flux")).expect("the program").len();
+    let size = std::fs::metadata(installed(Subject::Flux)).expect("the program").len();
     println!("{:<44} {:>10.2}", "the binary, MiB", size as f64 / f64::from(1 << 20));
 }
 
@@ -182,9 +182,8 @@ fn stats() {
         let server = Server::start(case.wire, Script::Turns(10));
         alone(flux(&case, &server.url).arg("--transcript").arg(&path));
         repeat_run(&path, 1 << 30);
-        let own = alone(Command::new(env!("CARGO_BIN_EXE_flux")).args(["transcript", "stats"]).arg(&path));
-        let this = std::env::current_exe().expect("this program");
-        let least = alone(Command::new(this).arg("lines").arg(&path));
+        let own = alone(Command::new(installed(Subject::Flux)).args(["transcript", "stats"]).arg(&path));
+        let least = alone(Command::new(installed(Subject::Floor)).arg("lines").arg(&path));
         rows("transcript stats of 1 GiB", &[vec![own], vec![least]], &[WALL, CPU, PEAK]);
     });
 }
