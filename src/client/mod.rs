@@ -10,7 +10,7 @@ mod tls;
 mod turnstile;
 mod url;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::base::clock;
 use crate::base::failure::{self, Failure};
@@ -152,103 +152,118 @@ impl Client {
     /// # Errors
     /// See [`Failed`].
     pub fn respond(&mut self, question: &Question<'_>, listener: &mut dyn Listener) -> Result<Reply, Failed> {
-        let Question { wire, head, .. } = *question;
-        let bytes = self.body.bytes().len() as u64;
-        let mut wait = Duration::ZERO;
-        let mut failures = Failures::default();
-        let mut number = 1;
+        let (mut wait, mut failures, mut number) = (Duration::ZERO, Failures::default(), 1);
         loop {
-            self.settle_connection();
-            let mut attempt = Attempt {
-                turn: question.turn,
-                attempt: question.attempts + number,
-                messages: question.messages,
-                estimated_tokens: question.estimated_tokens,
-                bytes,
-                ..Attempt::default()
+            let (error, reply) = match self.try_once(question, number, wait, listener) {
+                Err(Failed::Api(error, reply)) => (error, reply),
+                ended => return ended,
             };
-            let start = self.turnstile.pass(attempt.estimated_tokens, &mut wait, listener);
-            attempt.wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-            let arrived = if let Ok(start) = start {
-                self.attempt(wire, head, start, &mut attempt, listener)
-            } else {
-                attempt.bytes = 0;
-                let ended = wire.decoder(head).finish(End::Failed(stopped()), &mut |_| ());
-                Arrived { ended, shown: false, refused: None }
-            };
-            let Arrived { mut ended, shown, refused } = arrived;
-            let stop = ended.error.as_ref().and_then(|error| self.stop_behind(error));
-            if stop.is_some() || refused.is_some() {
-                ended.error = Some(stopped());
-            }
-            attempt.error.clone_from(&ended.error);
-            if let Some(error) = &mut attempt.error {
-                error.retryable &= !shown;
-            }
-            attempt.usage = ended.reply.usage;
-            attempt.warnings.clone_from(&ended.reply.warnings);
-            let recorded = listener.attempt(&attempt);
-            if let Some(failure) = refused.or(recorded.err()) {
-                return Err(Failed::Sink(failure));
-            }
-            let Some(error) = attempt.error else { return Ok(ended.reply) };
-            if let Some(stop) = stop {
-                return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
-            }
             wait = match self.retry.next(&error, &mut failures, self.stop.remaining()) {
-                Some(delay) if !shown => delay,
-                _ => return Err(Failed::Api(self.named(error), Box::new(ended.reply))),
+                Some(delay) => delay,
+                None => return Err(Failed::Api(self.named(error), reply)),
             };
             if error.class == ErrorClass::RateLimit && wait >= Duration::from_millis(WORTH_A_LINE) {
                 listener.waits(wait);
             }
             if let Some(stop) = self.stop.sleep(wait) {
-                return Err(Failed::Stopped(stop, error, Box::new(ended.reply)));
+                return Err(Failed::Stopped(stop, error, reply));
             }
             number += 1;
         }
     }
 
-    /// One attempt.
-    fn attempt(
+    /// One attempt, after a wait of `waited`: told to the listener, however it ends.
+    fn try_once(
         &mut self,
-        wire: &dyn Wire,
-        head: &RequestHead<'_>,
-        turn: Start,
+        question: &Question<'_>,
+        number: u32,
+        waited: Duration,
+        listener: &mut dyn Listener,
+    ) -> Result<Reply, Failed> {
+        let mut attempt = Attempt {
+            turn: question.turn,
+            attempt: question.attempts + number,
+            messages: question.messages,
+            estimated_tokens: question.estimated_tokens,
+            bytes: self.body.bytes().len() as u64,
+            ..Attempt::default()
+        };
+        let Arrived { ended, shown, refused } = self.ask(question, waited, &mut attempt, listener);
+        let stop = ended.error.as_ref().and_then(|error| self.stop_behind(error));
+        attempt.error = if stop.is_some() || refused.is_some() { Some(stopped()) } else { ended.error };
+        if let Some(error) = &mut attempt.error {
+            error.retryable &= !shown;
+        }
+        attempt.usage = ended.reply.usage;
+        attempt.warnings.clone_from(&ended.reply.warnings);
+        let recorded = listener.attempt(&attempt);
+        if let Some(failure) = refused.or(recorded.err()) {
+            return Err(Failed::Sink(failure));
+        }
+        match (attempt.error, stop) {
+            (None, _) => Ok(ended.reply),
+            (Some(error), None) => Err(Failed::Api(error, Box::new(ended.reply))),
+            (Some(error), Some(stop)) => Err(Failed::Stopped(stop, error, Box::new(ended.reply))),
+        }
+    }
+
+    /// Sends the request, as soon as the rate limits let it, and reads the reply.
+    fn ask(
+        &mut self,
+        question: &Question<'_>,
+        mut waited: Duration,
         attempt: &mut Attempt,
         listener: &mut dyn Listener,
     ) -> Arrived {
-        let start = clock::now();
-        let patience = self.http.idle_timeout() * KEEP_ALIVES;
-        let mut tap = Tap { listener, shown: false, refused: None };
-        let reading = Reading::start(&mut self.http, &self.endpoint, self.body.bytes(), wire.decoder(head));
-        let mut reading = match reading {
+        self.settle_connection();
+        let start = self.turnstile.pass(attempt.estimated_tokens, &mut waited, listener);
+        attempt.wait_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
+        let decoder = question.wire.decoder(question.head);
+        let Ok(turn) = start else {
+            attempt.bytes = 0;
+            return Arrived::unshown(decoder.finish(End::Failed(stopped()), &mut |_| ()));
+        };
+        let begun = clock::now();
+        let reading = match Reading::start(&mut self.http, &self.endpoint, self.body.bytes(), decoder) {
             Ok(reading) => reading,
             Err(unanswered) => {
-                attempt.duration_ms = clock::millis_since(start);
+                attempt.duration_ms = clock::millis_since(begun);
                 if unanswered.unsent {
-                    self.turnstile.unsent(turn, tap.listener);
+                    self.turnstile.unsent(turn, listener);
                 }
-                return Arrived { ended: unanswered.ended, shown: false, refused: None };
+                return Arrived::unshown(unanswered.ended);
             }
         };
+        self.read(reading, (turn, begun), attempt, listener)
+    }
+
+    /// Reads a reply to its end and tells the listener of each piece.
+    fn read(
+        &mut self,
+        mut reading: Reading,
+        (turn, begun): (Start, Instant),
+        attempt: &mut Attempt,
+        listener: &mut dyn Listener,
+    ) -> Arrived {
+        let mut tap = Tap { listener, shown: false, refused: None };
         let announced = Announced::of(reading.head());
         if reading.status() < 400 {
             self.turnstile.accepted(turn, &announced, tap.listener);
         }
+        let patience = self.http.idle_timeout() * KEEP_ALIVES;
         while tap.refused.is_none() {
             let more = reading.step(&mut |delta| tap.take(delta));
             if reading.has_begun() {
-                attempt.ttft_ms.get_or_insert_with(|| clock::millis_since(start));
+                attempt.ttft_ms.get_or_insert_with(|| clock::millis_since(begun));
             }
             if !more {
                 break;
             }
-            if !reading.has_event() && start.elapsed() > patience {
+            if !reading.has_event() && begun.elapsed() > patience {
                 reading.give_up(ApiError::new(ErrorClass::Timeout, "nothing but keep-alives came for too long"));
             }
         }
-        attempt.duration_ms = clock::millis_since(start);
+        attempt.duration_ms = clock::millis_since(begun);
         attempt.status = Some(reading.status());
         attempt.request_id = reading.request_id();
         let (ended, rest) = reading.finish(&mut |delta| tap.take(delta));
@@ -296,6 +311,12 @@ struct Arrived {
     shown: bool,
     /// A sink would not take it.
     refused: Option<Failure>,
+}
+
+impl Arrived {
+    fn unshown(ended: Ended) -> Self {
+        Self { ended, shown: false, refused: None }
+    }
 }
 
 /// Passes the pieces of a reply on until the listener refuses one.
