@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ArgMatches;
@@ -189,27 +190,8 @@ impl Run {
             Files::Beneath(root) => Some(root.as_path()),
             _ => None,
         };
-        let (mut targets, mut notes) = (Vec::new(), Vec::new());
-        if output.format == Format::Jsonl {
-            targets.push(Target::stdout(output.terminals.stdout, stop));
-        }
-        if let Some(value) = &output.transcript {
-            let target = Target::open(value, root, stop, &mut notes)?;
-            if target.is_stdin() {
-                return Err(Failure::new(Exit::NoInput, "stdin: is the transcript itself"));
-            }
-            targets.push(target);
-        }
-        if let (Some(value), Some(_)) = (&self.settings.input.session, self.settings.dry_run) {
-            self.past = Target::past(value)?;
-        } else if let Some(value) = &self.settings.input.session {
-            let (target, past) = Target::session(value, root, stop, &mut notes)?;
-            if targets.iter().any(|other| other.is_same_file(&target)) {
-                return Err(Failure::new(Exit::Usage, "--session and --transcript name the same file"));
-            }
-            targets.push(target);
-            self.past = past;
-        }
+        let (targets, notes);
+        (targets, self.past, notes) = open_transcripts(&self.settings, root, stop)?;
         for note in notes {
             self.sinks.messages.note(note);
         }
@@ -375,6 +357,36 @@ impl Run {
             exit.code(),
         ));
     }
+}
+
+/// Opens what the run is written to, and reads what was said in a session before; with lines about what was mended.
+fn open_transcripts(
+    settings: &Settings,
+    root: Option<&Path>,
+    stop: &Stopper,
+) -> Result<(Vec<Target>, Past, Vec<String>)> {
+    let (mut targets, mut past, mut notes) = (Vec::new(), Past::default(), Vec::new());
+    if settings.output.format == Format::Jsonl {
+        targets.push(Target::stdout(settings.output.terminals.stdout, stop));
+    }
+    if let Some(value) = &settings.output.transcript {
+        let target = Target::open(value, root, stop, &mut notes)?;
+        if target.is_stdin() {
+            return Err(Failure::new(Exit::NoInput, "stdin: is the transcript itself"));
+        }
+        targets.push(target);
+    }
+    if let (Some(value), Some(_)) = (&settings.input.session, settings.dry_run) {
+        past = Target::past(value)?;
+    } else if let Some(value) = &settings.input.session {
+        let target;
+        (target, past) = Target::session(value, root, stop, &mut notes)?;
+        if targets.iter().any(|other| other.is_same_file(&target)) {
+            return Err(Failure::new(Exit::Usage, "--session and --transcript name the same file"));
+        }
+        targets.push(target);
+    }
+    Ok((targets, past, notes))
 }
 
 /// How long a run that is told to end may take for it.

@@ -306,26 +306,7 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
         (_, true) => Format::Jsonl,
         _ => args.format.unwrap_or(Format::Text),
     };
-    if args.stream && (args.output.is_some() || format != Format::Text) {
-        let other = if args.output.is_some() { "--output" } else { "--format" };
-        return Err(usage(format!("--stream cannot be used with {other}")));
-    }
-    let is_target = |file: &String| forms::target(ask) == Some(Path::new(file));
-    if args.transcript.as_ref().is_some_and(is_target) {
-        return Err(usage("--transcript and --output name the same file"));
-    }
-    if let Some(transcript) = args.transcript.as_deref().filter(|transcript| is_stdout(transcript))
-        && format != Format::Jsonl
-        && (transcript == "-" || format == Format::Json || forms::target(ask).is_none())
-    {
-        return Err(usage(format!("--transcript {transcript} needs --format jsonl: stdout carries the answer")));
-    }
-    if let Some(session) = &ask.input.session
-        && (session == "-" || is_target(session))
-    {
-        let why = if session == "-" { "takes a file" } else { "and --output name the same file" };
-        return Err(usage(format!("--session {why}")));
-    }
+    check_targets(ask, format)?;
     FormArgs::check_against(ask, format)?;
     let plain = format == Format::Text && args.output.is_none() && ask.forms.is_plain();
     Ok(OutputSettings {
@@ -349,6 +330,32 @@ fn output(ask: &Ask, terminals: Terminals) -> Result<OutputSettings> {
         color: color::wanted(args.color, terminals.stderr),
         terminals,
     })
+}
+
+/// What is written goes to different places, each of which can take it.
+fn check_targets(ask: &Ask, format: Format) -> Result<()> {
+    let args = &ask.output;
+    if args.stream && (args.output.is_some() || format != Format::Text) {
+        let other = if args.output.is_some() { "--output" } else { "--format" };
+        return Err(usage(format!("--stream cannot be used with {other}")));
+    }
+    let is_target = |file: &String| forms::target(ask) == Some(Path::new(file));
+    if args.transcript.as_ref().is_some_and(is_target) {
+        return Err(usage("--transcript and --output name the same file"));
+    }
+    if let Some(transcript) = args.transcript.as_deref().filter(|transcript| is_stdout(transcript))
+        && format != Format::Jsonl
+        && (transcript == "-" || format == Format::Json || forms::target(ask).is_none())
+    {
+        return Err(usage(format!("--transcript {transcript} needs --format jsonl: stdout carries the answer")));
+    }
+    if let Some(session) = &ask.input.session
+        && (session == "-" || is_target(session))
+    {
+        let why = if session == "-" { "takes a file" } else { "and --output name the same file" };
+        return Err(usage(format!("--session {why}")));
+    }
+    Ok(())
 }
 
 fn model(ask: &Ask, typed: bool) -> Result<ModelSettings> {

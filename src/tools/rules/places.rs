@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::toolchains::{Needed, Reach};
 use super::{Environment, STRIDE};
 use crate::base::stop::Stopper;
 use crate::sandbox;
@@ -64,8 +65,8 @@ pub(super) struct Opened<'a> {
     stop: &'a Stopper,
     /// Names that may still be looked at.
     left: usize,
-    pub(super) readable: Vec<PathBuf>,
-    pub(super) unreadable: Vec<PathBuf>,
+    readable: Vec<PathBuf>,
+    unreadable: Vec<PathBuf>,
 }
 
 impl<'a> Opened<'a> {
@@ -94,6 +95,32 @@ impl<'a> Opened<'a> {
             self.unreadable.push(file.to_owned());
         }
         self.readable.push(file.to_owned());
+    }
+
+    /// Opens what programs need. Returns a line about each place that holds too much.
+    pub(super) fn open_needed(&mut self, needs: &Needs, toolchains: &[Needed]) -> Vec<String> {
+        let searched = toolchains.iter().filter(|toolchain| toolchain.reach == Reach::Searched);
+        let mut places: Vec<&PathBuf> = searched.map(|toolchain| &toolchain.directory).chain(&needs.prefixes).collect();
+        // In order a directory stands before all that is in it.
+        places.sort();
+        let refused: Vec<String> =
+            places.into_iter().filter(|place| !self.open(place)).map(|place| too_large(place)).collect();
+        needs.files.iter().for_each(|file| self.open_file(file));
+        refused
+    }
+
+    /// What is open and what is closed in it, toolchains that are opened whole included.
+    pub(super) fn finish(self, toolchains: &[Needed]) -> (Vec<PathBuf>, Vec<PathBuf>) {
+        let Self { policy, mut readable, mut unreadable, .. } = self;
+        unreadable.extend(policy.denied_places().iter().filter(|place| place.exists()).cloned());
+        // Not searched: a toolchain is large, and what is secret in it is known.
+        for toolchain in toolchains.iter().filter(|toolchain| toolchain.reach == Reach::Whole) {
+            readable.push(toolchain.directory.clone());
+            unreadable.extend(toolchain.closed.iter().cloned());
+        }
+        unreadable.sort();
+        unreadable.dedup();
+        (readable, unreadable)
     }
 
     fn holds(&self, path: &Path) -> bool {
@@ -125,6 +152,15 @@ impl<'a> Opened<'a> {
         }
         true
     }
+}
+
+/// Says that programs do without a place that the user did not name, and what can be done about it.
+fn too_large(place: &Path) -> String {
+    let place = place.display();
+    format!(
+        "{place} holds too many files to look for secrets among them, so programs read their own files alone there: \
+         --allow read:PATH opens a smaller place in it, and --sandbox off keeps nothing from them"
+    )
 }
 
 /// Whether it has to be opened: the system's own places and the root are anyway.
