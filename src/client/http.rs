@@ -13,7 +13,7 @@ use ureq::{Agent, Body, BodyReader, Proxy, Timeout};
 
 use super::Endpoint;
 use super::proxy::complete;
-use super::rest::{Cutoff, Rest};
+use super::rest::{Cutoff, MAX_IDLE, Rest};
 use super::tls::Trust;
 use crate::base::clock;
 use crate::base::exit::Exit;
@@ -50,10 +50,12 @@ pub struct Http {
     used: bool,
 }
 
-/// Bytes of a reply's head at most. It must fit into what a connection reads at once, or its end is never seen.
+/// Bytes of a reply's head at most.
 const HEAD: usize = 64 << 10;
+/// Bytes of a connection read ahead: more than a head, or one that is too long would look like one that was cut off.
 const READ: usize = HEAD + (8 << 10);
-/// Bytes sent at once. Each page is a fault at the start, but short pieces slow long conversations down.
+/// Bytes sent at once, into which a header of a request must fit. Each page of them is a fault at the start, but short
+/// pieces slow long conversations down.
 const WRITE: usize = 32 << 10;
 /// Bytes decoded at once.
 const BUFFER: usize = 16 << 10;
@@ -168,7 +170,7 @@ fn config(options: &HttpOptions) -> failure::Result<Config> {
         .max_response_header_size(HEAD)
         .input_buffer_size(READ)
         .output_buffer_size(WRITE)
-        .max_idle_age(Duration::from_secs(600));
+        .max_idle_age(MAX_IDLE);
     Ok(config.build())
 }
 

@@ -73,6 +73,20 @@ pub struct Question<'a> {
     pub estimated_tokens: u64,
 }
 
+impl Question<'_> {
+    /// What is known of an attempt before it is made.
+    fn attempt(&self, number: u32, body: &[u8]) -> Attempt {
+        Attempt {
+            turn: self.turn,
+            attempt: self.attempts + number,
+            messages: self.messages,
+            estimated_tokens: self.estimated_tokens,
+            bytes: body.len() as u64,
+            ..Attempt::default()
+        }
+    }
+}
+
 impl std::fmt::Debug for Question<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Question").field("turn", &self.turn).field("head", &self.head).finish_non_exhaustive()
@@ -172,7 +186,8 @@ impl Client {
         }
     }
 
-    /// One attempt, after a wait of `waited`: told to the listener, however it ends.
+    /// One attempt, after a wait of `waited`: told to the listener, however it ends. Whether a failure is for good is not
+    /// yet known.
     fn try_once(
         &mut self,
         question: &Question<'_>,
@@ -180,14 +195,7 @@ impl Client {
         waited: Duration,
         listener: &mut dyn Listener,
     ) -> Result<Reply, Failed> {
-        let mut attempt = Attempt {
-            turn: question.turn,
-            attempt: question.attempts + number,
-            messages: question.messages,
-            estimated_tokens: question.estimated_tokens,
-            bytes: self.body.bytes().len() as u64,
-            ..Attempt::default()
-        };
+        let mut attempt = question.attempt(number, self.body.bytes());
         let Arrived { ended, shown, refused } = self.ask(question, waited, &mut attempt, listener);
         let stop = ended.error.as_ref().and_then(|error| self.stop_behind(error));
         attempt.error = if stop.is_some() || refused.is_some() { Some(stopped()) } else { ended.error };
@@ -219,7 +227,7 @@ impl Client {
         let start = self.turnstile.pass(attempt.estimated_tokens, &mut waited, listener);
         attempt.wait_ms = u64::try_from(waited.as_millis()).unwrap_or(u64::MAX);
         let decoder = question.wire.decoder(question.head);
-        let Ok(turn) = start else {
+        let Ok(start) = start else {
             attempt.bytes = 0;
             return Arrived::unshown(decoder.finish(End::Failed(stopped()), &mut |_| ()));
         };
@@ -229,27 +237,45 @@ impl Client {
             Err(unanswered) => {
                 attempt.duration_ms = clock::millis_since(begun);
                 if unanswered.unsent {
-                    self.turnstile.unsent(turn, listener);
+                    self.turnstile.unsent(start, listener);
                 }
                 return Arrived::unshown(unanswered.ended);
             }
         };
-        self.read(reading, (turn, begun), attempt, listener)
+        self.read(reading, start, begun, attempt, listener)
     }
 
     /// Reads a reply to its end and tells the listener of each piece.
     fn read(
         &mut self,
         mut reading: Reading,
-        (turn, begun): (Start, Instant),
+        start: Start,
+        begun: Instant,
         attempt: &mut Attempt,
         listener: &mut dyn Listener,
     ) -> Arrived {
         let mut tap = Tap { listener, shown: false, refused: None };
         let announced = Announced::of(reading.head());
         if reading.status() < 400 {
-            self.turnstile.accepted(turn, &announced, tap.listener);
+            self.turnstile.accepted(start, &announced, tap.listener);
         }
+        self.follow(&mut reading, &mut tap, begun, attempt);
+        attempt.duration_ms = clock::millis_since(begun);
+        attempt.status = Some(reading.status());
+        attempt.request_id = reading.request_id();
+        let (ended, rest) = reading.finish(&mut |delta| tap.take(delta));
+        self.turnstile.ended(start, &announced, ended.error.as_ref(), &ended.reply.usage, tap.listener);
+        if attempt.request_id.is_none() {
+            attempt.request_id = ended.error.as_ref().and_then(|error| error.request_id.clone());
+        }
+        if ended.error.is_none() && matches!(ended.reply.stop, StopReason::ToolUse | StopReason::Pause) {
+            self.rest = Some(rest);
+        }
+        Arrived { ended, shown: tap.shown, refused: tap.refused }
+    }
+
+    /// Reads piece by piece, until there is no more or a piece is refused.
+    fn follow(&self, reading: &mut Reading, tap: &mut Tap<'_>, begun: Instant, attempt: &mut Attempt) {
         let patience = self.http.idle_timeout() * KEEP_ALIVES;
         while tap.refused.is_none() {
             let more = reading.step(&mut |delta| tap.take(delta));
@@ -263,18 +289,6 @@ impl Client {
                 reading.give_up(ApiError::new(ErrorClass::Timeout, "nothing but keep-alives came for too long"));
             }
         }
-        attempt.duration_ms = clock::millis_since(begun);
-        attempt.status = Some(reading.status());
-        attempt.request_id = reading.request_id();
-        let (ended, rest) = reading.finish(&mut |delta| tap.take(delta));
-        self.turnstile.ended(turn, &announced, ended.error.as_ref(), &ended.reply.usage, tap.listener);
-        if attempt.request_id.is_none() {
-            attempt.request_id = ended.error.as_ref().and_then(|error| error.request_id.clone());
-        }
-        if ended.error.is_none() && matches!(ended.reply.stop, StopReason::ToolUse | StopReason::Pause) {
-            self.rest = Some(rest);
-        }
-        Arrived { ended, shown: tap.shown, refused: tap.refused }
     }
 
     /// Why the run is to end, where an attempt failed with this.

@@ -2,7 +2,7 @@
 //! that is faster than a new one. Knows connections, not what is said on them.
 
 use std::io::{self, Read as _};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
@@ -10,11 +10,18 @@ use ureq::{BodyReader, Error};
 
 use crate::base::clock;
 
-/// No server says so much after the end.
-const MOST: u64 = 64 << 10;
+/// More than this is not read: the connection is given up.
+const LIMIT: u64 = 64 << 10;
+
+/// A connection that was idle for so long may be dead without a sign of it.
+pub(super) const MAX_IDLE: Duration = Duration::from_secs(600);
 
 /// The rest of a reply, unread.
-pub(super) struct Rest(BodyReader<'static>);
+pub(super) struct Rest {
+    body: BodyReader<'static>,
+    /// When the end marker came.
+    since: Instant,
+}
 
 impl std::fmt::Debug for Rest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -24,14 +31,17 @@ impl std::fmt::Debug for Rest {
 
 impl Rest {
     pub(super) fn new(body: BodyReader<'static>) -> Self {
-        Self(body)
+        Self { body, since: clock::now() }
     }
 
-    /// Reads it to its end, where the connection goes back to the pool; what takes longer than `at_most` is given up.
+    /// Reads it to its end, where the connection goes back to the pool. What takes longer than `at_most` is given up, and
+    /// so is a connection that was idle for too long meanwhile: the pool would take it for one just used.
     pub(super) fn read(self, cutoff: &Cutoff, at_most: Duration) {
-        *cutoff.lock() = Some(clock::now() + at_most);
-        let _ = io::copy(&mut self.0.take(MOST), &mut io::sink());
-        *cutoff.lock() = None;
+        if self.since.elapsed() < MAX_IDLE {
+            cutoff.set(Some(clock::now() + at_most));
+            let _ = io::copy(&mut self.body.take(LIMIT), &mut io::sink());
+            cutoff.set(None);
+        }
     }
 }
 
@@ -40,12 +50,12 @@ impl Rest {
 pub(super) struct Cutoff(Arc<Mutex<Option<Instant>>>);
 
 impl Cutoff {
-    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn set(&self, end: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
     fn applied_to(&self, timeout: NextTimeout) -> NextTimeout {
-        let Some(end) = *self.lock() else { return timeout };
+        let Some(end) = *self.0.lock().unwrap_or_else(PoisonError::into_inner) else { return timeout };
         let left = end.saturating_duration_since(clock::now());
         NextTimeout { after: (*timeout.after).min(left).into(), ..timeout }
     }

@@ -27,11 +27,13 @@ fn heads_that_are_broken_or_endless_are_protocol_errors() {
 }
 
 #[test]
-fn a_head_of_many_kilobytes_is_read() {
+fn a_head_is_read_up_to_its_limit() {
     for_each_wire(|api| {
-        let reply = api.text("done").header("x-filler", "x".repeat(60 << 10));
-        let (run, _server) = meet(api, vec![reply], &[]);
+        let reply = |kib: usize| api.text("done").header("x-filler", "x".repeat(kib << 10));
+        let (run, _server) = meet(api, vec![reply(63)], &[]);
         let _ = run.code(0).stdout("done\n").stderr("");
+        let (run, _server) = meet(api, vec![reply(65)], &["--retries", "0"]);
+        let _ = run.failure(76, 1);
     });
 }
 

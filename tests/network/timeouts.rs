@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::json;
 
 use super::meet;
 use crate::support::sys::unanswered;
@@ -43,6 +44,26 @@ fn comments_and_pings_keep_a_reply_alive() {
     let reply = reply.chunk(14).drip(Duration::from_millis(60));
     let (run, _server) = meet(Api::Chat, vec![reply], &["--idle-timeout", "1s"]);
     let _ = run.code(0).stdout("done\n").stderr("");
+}
+
+#[test]
+fn a_reply_whose_body_never_ends_after_its_marker_costs_a_connection_and_no_time() {
+    for_each_wire(|api| {
+        let call = || api.calls(&[(&api.id(1), "list_files", json!({}))]);
+        let mut dripping = call();
+        dripping.body.extend(": and so on\n\n".repeat(500).bytes());
+        // The marker comes in the first piece.
+        let size = call().body.len();
+        for endless in [call().end(End::Stall), dripping.chunk(size).drip(Duration::from_millis(20))] {
+            // What limits the rest must not limit the reply that follows.
+            let late = api.text("done").delay(Duration::from_millis(300));
+            let (run, server) = meet(api, vec![endless, late], &["--retries", "0"]);
+            let run = run.code(0).stdout("done\n").stderr("");
+            assert!(run.elapsed < Duration::from_secs(2), "{:?}", run.elapsed);
+            assert_eq!(server.connections(), 2);
+            assert_eq!(run.transcript().result()["retries"], 0);
+        }
+    });
 }
 
 #[test]
