@@ -101,8 +101,20 @@ pub fn stdout() -> BorrowedFd<'static> {
 /// # Errors
 /// What the system says; interrupted reads are tried again.
 pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    again(fd, || rustix::io::read(fd, &mut *buffer))
+}
+
+/// The same, to the end of `bytes`: up to what there is room for.
+///
+/// # Errors
+/// As for [`read`].
+pub fn read_more(fd: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    again(fd, || rustix::io::read(fd, rustix::buffer::spare_capacity(bytes)))
+}
+
+fn again(fd: BorrowedFd<'_>, mut read: impl FnMut() -> rustix::io::Result<usize>) -> io::Result<usize> {
     loop {
-        match rustix::io::read(fd, &mut *buffer) {
+        match read() {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => wait_for(fd, PollFlags::IN),
             other => return other.map_err(io::Error::from),

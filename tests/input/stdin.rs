@@ -6,6 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
+use rustix::pipe::PipeFlags;
+
 use super::{sent, unsent};
 use crate::support::{Api, Flux, Server};
 
@@ -21,6 +23,19 @@ fn a_pipe_is_read_to_its_end_however_slow() {
     drop(pipe);
     let _ = run.wait().code(0).stdout("done\n").stderr("");
     assert!(Api::Chat.first_user_text(&server.only_request().json).contains("one two three\n"));
+}
+
+/// Of a packet, what a read has no room for is gone.
+#[test]
+fn packets_on_stdin_are_read_whole() {
+    let (reader, writer) = rustix::pipe::pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).expect("a pipe of packets");
+    let packets: Vec<String> = (0..8).map(|n| n.to_string().repeat(3000)).collect();
+    for packet in &packets {
+        let _ = rustix::io::write(&writer, packet.as_bytes()).expect("room");
+    }
+    drop(writer);
+    let (_, text) = sent(|f| f.arg("sum").stdin_given(File::from(reader)));
+    assert!(text.contains(&packets.concat()), "{} bytes", text.len());
 }
 
 #[test]

@@ -19,9 +19,7 @@ use super::too_large;
 
 /// Some programs begin a text with it, also an empty one.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// What a pipe holds at most, and what is made room for at first: most inputs are small.
 const BLOCK: usize = 64 << 10;
-const FIRST: usize = 8 << 10;
 const LONG: Duration = Duration::from_secs(3600);
 
 /// Reads stdin to its end, at most `left` bytes. With `hint` a line says what is being waited for, if nothing comes.
@@ -82,13 +80,8 @@ pub(super) fn read_pipe(file: &File, name: &str, stop: &Stopper, left: Option<u6
     Ok(bytes)
 }
 
+/// Always with room for a whole block: what does not fit of a message of some sockets is lost.
 fn read_block(fd: BorrowedFd<'_>, bytes: &mut Vec<u8>, name: &str) -> Result<usize> {
-    let length = bytes.len();
-    if bytes.capacity() == length {
-        bytes.reserve(length.clamp(FIRST, BLOCK));
-    }
-    bytes.resize(bytes.capacity().min(length + BLOCK), 0);
-    let read = stdio::read(fd, &mut bytes[length..]).or_fail(Exit::NoInput, || name.to_owned());
-    bytes.truncate(length + read.as_ref().map_or(0, |n| *n));
-    read
+    bytes.reserve(BLOCK);
+    stdio::read_more(fd, bytes).or_fail(Exit::NoInput, || name.to_owned())
 }
