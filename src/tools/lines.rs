@@ -8,6 +8,9 @@ use super::utf16::Utf16;
 /// How far into a file a NUL makes it binary.
 const SNIFF: usize = 8 << 10;
 
+/// Reads before it is asked again whether to stop, which costs as much as one of them.
+const READS: u32 = 16;
+
 /// Bytes read only to count lines or to find the end of one. More would let one call run for minutes.
 const PATIENCE: u64 = 256 << 20;
 
@@ -26,8 +29,8 @@ pub(super) fn text<'a>(
     file: impl Read + 'a,
     stop: &'a (dyn Fn() -> bool + Sync),
 ) -> io::Result<Option<(Encoding, Box<dyn Read + 'a>)>> {
-    let mut file = Stoppable { file, stop, unasked: UNASKED };
-    // With room for all of it from the start, it takes one read.
+    let mut file = Stoppable { file, stop, left: 0 };
+    // With room for all of it from the start, it takes no more reads than needed.
     let mut head = Vec::with_capacity(SNIFF);
     file.by_ref().take(SNIFF as u64).read_to_end(&mut head)?;
     let skipped = |mark: usize| Cursor::new(head[mark..].to_vec());
@@ -41,27 +44,20 @@ pub(super) fn text<'a>(
     })
 }
 
-/// Bytes read before it is asked again whether to stop: asking costs as much as a read.
-const UNASKED: usize = 1 << 20;
-
 struct Stoppable<'a, R> {
     file: R,
     stop: &'a (dyn Fn() -> bool + Sync),
-    /// Bytes read since it was asked last.
-    unasked: usize,
+    /// Reads until it is asked again.
+    left: u32,
 }
 
 impl<R: Read> Read for Stoppable<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.unasked >= UNASKED {
-            if (self.stop)() {
-                return Err(io::Error::other("the run was stopped"));
-            }
-            self.unasked = 0;
+        if self.left == 0 && (self.stop)() {
+            return Err(io::Error::other("the run was stopped"));
         }
-        let count = self.file.read(buffer)?;
-        self.unasked += count;
-        Ok(count)
+        self.left = self.left.checked_sub(1).unwrap_or(READS);
+        self.file.read(buffer)
     }
 }
 

@@ -219,7 +219,8 @@ impl Workspace {
         Ok(OpenDirectory { directory, path: path.to_owned() })
     }
 
-    /// Opens a regular file that a walk came upon; `path` is a true path.
+    /// Opens what a directory says is a regular file; `path` is a true path. Whoever puts something else there meanwhile
+    /// gains that a pipe is opened without waiting for a writer, and closed again.
     pub(super) fn open_found(&self, path: &Path) -> Result<OpenFile, Fault> {
         self.check_read(path).map_err(|why| Fault::Withheld(path.to_owned(), why))?;
         let file = self.open_plain(path, CAREFUL)?;

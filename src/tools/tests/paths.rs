@@ -344,3 +344,20 @@ fn a_race_gives_nothing_away_to_searching_and_listing_either() {
         }
     });
 }
+
+/// As where something else has taken a file's place since its directory was read.
+#[test]
+fn nothing_but_a_regular_file_is_opened_as_one_that_was_found() {
+    let place = Place::new(&[("file", "text"), ("folder/x", "")]);
+    place.link("file", "link");
+    place.link("folder", "other");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, place.path("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(place.path("socket")).unwrap();
+    let workspace = Workspace::open(&place.root()).unwrap();
+    for path in ["folder", "link", "other/x", "pipe", "socket", "nothing", "../outside"] {
+        let opened = within(Duration::from_secs(1), || workspace.open_found(Path::new(path)));
+        assert!(opened.is_err(), "{path}");
+    }
+    assert_eq!(workspace.open_found(Path::new("file")).unwrap().size, 4);
+}
