@@ -1,5 +1,7 @@
 //! The floor: a minimal tool loop on ureq and `serde_json`, speaking the Anthropic wire; and a minimal reader of JSONL.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 
 use serde_json::{Value, json};
@@ -27,14 +29,39 @@ pub fn run(url: &str) {
     }
 }
 
-/// Parses every line of a file and prints how many there are of each type.
+/// What is counted of a line of a transcript.
+#[derive(serde::Deserialize)]
+struct Line<'a> {
+    #[serde(borrow)]
+    r#type: Cow<'a, str>,
+    message: Option<Message>,
+}
+
+#[derive(serde::Deserialize)]
+struct Message {
+    usage: Option<Usage>,
+}
+
+#[derive(serde::Deserialize)]
+struct Usage {
+    input: u64,
+    output: u64,
+}
+
+/// Parses every line of a transcript and prints how many there are of each type, and their tokens.
 pub fn lines(path: &str) {
-    let mut types = std::collections::BTreeMap::<String, u64>::new();
-    for line in BufReader::new(std::fs::File::open(path).expect("a file")).lines() {
-        let line: Value = serde_json::from_str(&line.expect("a line")).expect("JSON");
-        *types.entry(line["type"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    let mut file = BufReader::with_capacity(64 << 10, std::fs::File::open(path).expect("a file"));
+    let (mut types, mut tokens, mut bytes) = (BTreeMap::<String, u64>::new(), 0, Vec::new());
+    while file.read_until(b'\n', &mut bytes).expect("a line") > 0 {
+        let line: Line<'_> = serde_json::from_slice(&bytes).expect("JSON");
+        tokens += line.message.and_then(|message| message.usage).map_or(0, |usage| usage.input + usage.output);
+        match types.get_mut(line.r#type.as_ref()) {
+            Some(count) => *count += 1,
+            None => drop(types.insert(line.r#type.into_owned(), 1)),
+        }
+        bytes.clear();
     }
-    println!("{types:?}");
+    println!("{types:?}, {tokens} tokens");
 }
 
 fn ask(agent: &ureq::Agent, url: &str, body: &str) -> (Vec<Value>, String) {

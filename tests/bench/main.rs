@@ -1,10 +1,11 @@
 //! flux beside the least that does the same: `cargo bench`; `cargo bench -- NAME…` makes only the parts that are named.
 //!
 //! The floor is a loop on ureq with no options, no checks and no tools of its own, run by this very program when its
-//! first argument is `floor`; for transcripts, with `lines`, it parses each line and counts. Both talk to a scripted server on loopback that answers at once; runs alternate, so that
-//! a noisy machine is noisy for both. Figures are medians. Own time per turn is what passes between the last byte of a
-//! reply and the first byte of the next request. `instructions` counts instructions with callgrind and compares them
-//! with `tests/bench/instructions.txt`, if that was written (`FLUX_REGENERATE=1`) on a machine that is alike.
+//! first argument is `floor`; for transcripts, with `lines`, it parses each line and counts. Both talk to a scripted
+//! server on loopback that answers at once; runs alternate, so that a noisy machine is noisy for both. Figures are
+//! medians. Own time per turn is what passes between the last byte of a reply and the first byte of the next request.
+//! `instructions` counts instructions with callgrind and compares them with `tests/bench/instructions.txt`, if that was
+//! written (`FLUX_REGENERATE=1`) on a machine that is alike.
 
 #![allow(
     clippy::disallowed_methods,
@@ -42,6 +43,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["floor", url] => return floor::run(url),
         ["lines", path] => return floor::lines(path),
+        ["peak", file, program, args @ ..] => return measure::peak(file, program, args),
         _ => {}
     }
     if let [part] = arguments.as_slice()
@@ -52,7 +54,6 @@ fn main() {
     }
     for (name, _) in parts::PARTS {
         if arguments.is_empty() || arguments.iter().any(|argument| argument == name) {
-            // What the system says of a process includes what its parent had in memory: each part begins anew.
             let part = std::process::Command::new(std::env::current_exe().expect("this program")).arg(name).status();
             assert!(part.expect("this program").success(), "{name}");
         }

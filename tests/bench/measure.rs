@@ -2,10 +2,11 @@
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::server::{Script, Seen, Server, Wire};
@@ -67,11 +68,12 @@ impl Figures {
 
 /// Alternating runs of both, the first of which does not count.
 pub fn compare(runs: usize, case: &Case<'_>) -> [Vec<Figures>; 2] {
-    let input = "a line of input text that means nothing\n".repeat(case.input / 40 + 1);
+    let input = input(case);
     let mut all: [Vec<Figures>; 2] = [Vec::new(), Vec::new()];
     for n in 0..=runs {
         for (i, subject) in [Subject::Flux, Subject::Floor].into_iter().enumerate() {
-            let figures = once(subject, case, &input);
+            let (command, server) = against(subject, case);
+            let figures = run(command, &server, case, &input);
             if n > 0 || runs == 1 {
                 all[i].push(figures);
             }
@@ -106,19 +108,26 @@ pub fn time(command: &mut Command) -> f64 {
 
 /// A copy of a program, as an installation makes it: what a linker has written lies in the system's cache in small
 /// pieces, which makes its start slower.
-pub fn installed(subject: Subject) -> &'static Path {
-    static COPIES: OnceLock<[PathBuf; 2]> = OnceLock::new();
-    let copies = COPIES.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let this = std::env::current_exe().expect("this program");
-        [(Path::new(env!("CARGO_BIN_EXE_flux")), "flux"), (&this, "floor")].map(|(program, name)| {
-            let copy = folder.join(format!("bench-{name}"));
-            let _ = std::fs::remove_file(&copy);
-            std::fs::copy(program, &copy).expect("a copy");
-            copy
-        })
-    });
-    &copies[usize::from(subject == Subject::Floor)]
+pub fn installed(program: impl AsRef<Path>) -> PathBuf {
+    static COPIES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let name = program.as_ref().file_name().expect("a name");
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("installed").join(name);
+    if COPIES.lock().expect("the list").insert(copy.clone()) {
+        std::fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
+        let _ = std::fs::remove_file(&copy);
+        std::fs::copy(program, &copy).expect("a copy");
+    }
+    copy
+}
+
+/// The program that is measured.
+pub fn program() -> PathBuf {
+    installed(env!("CARGO_BIN_EXE_flux"))
+}
+
+/// The program that is the floor: this one.
+pub fn floor() -> PathBuf {
+    installed(std::env::current_exe().expect("this program"))
 }
 
 /// The command of flux against this server.
@@ -128,25 +137,56 @@ pub fn flux(case: &Case<'_>, url: &str) -> Command {
         Wire::Responses => ("openai-responses", format!("{url}/v1")),
         Wire::Chat => ("openai-chat", format!("{url}/v1")),
     };
-    let mut command = Command::new(installed(Subject::Flux));
+    let mut command = Command::new(program());
     command.args(["ask", "--wire", name, "-m", "m", "--max-turns", "0", "--max-tool-calls", "0"]);
     command.args(["--max-input", "0", "--max-context", "1G", "--base-url", &base]).args(case.args);
     command.arg("say it").env_clear().env("HOME", "/nonexistent").current_dir(case.folder);
     command
 }
 
-fn once(subject: Subject, case: &Case<'_>, input: &str) -> Figures {
+/// The largest resident size of each in KiB. What the system says of a process includes what its parent had in memory,
+/// so each is started by a process that has just begun itself.
+pub fn peaks(case: &Case<'_>) -> [f64; 2] {
+    let input = input(case);
+    [Subject::Flux, Subject::Floor].map(|subject| {
+        let (whole, server) = against(subject, case);
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut command = Command::new(floor());
+        command.arg("peak").arg(file.path()).arg(whole.get_program()).args(whole.get_args());
+        command.env_clear().env("HOME", "/nonexistent").current_dir(case.folder);
+        let _ = run(command, &server, case, &input);
+        std::fs::read_to_string(file.path()).expect("a file").parse().expect("a size")
+    })
+}
+
+/// Runs a command to its end and writes its largest resident size to a file.
+pub fn peak(file: &str, program: &str, args: &[&str]) {
+    let child = Command::new(program).args(args).spawn().expect("the program");
+    let (_, peak_kib) = reap(&child);
+    std::fs::write(file, peak_kib.to_string()).expect("the file");
+}
+
+fn input(case: &Case<'_>) -> String {
+    "a line of input text that means nothing\n".repeat(case.input / 40 + 1)
+}
+
+/// The command of a program, and the server that it asks.
+fn against(subject: Subject, case: &Case<'_>) -> (Command, Server) {
     let wire = if subject == Subject::Flux { case.wire } else { Wire::Anthropic };
     let server = Server::start(wire, case.script);
-    let mut command = match subject {
+    let command = match subject {
         Subject::Flux => flux(case, &server.url),
         Subject::Floor => {
-            let mut command = Command::new(installed(Subject::Floor));
+            let mut command = Command::new(floor());
             command.args(["floor", &format!("{}/v1/messages", server.url)]);
             command.env_clear().env("HOME", "/nonexistent").current_dir(case.folder);
             command
         }
     };
+    (command, server)
+}
+
+fn run(mut command: Command, server: &Server, case: &Case<'_>, input: &str) -> Figures {
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let start = Instant::now();
     let mut child = command.spawn().expect("the program");
