@@ -12,8 +12,8 @@ use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, Body, BodyReader, Proxy, Timeout};
 
 use super::Endpoint;
+use super::connections::{Connections, MAX_IDLE, Rest};
 use super::proxy::complete;
-use super::rest::{Cutoff, MAX_IDLE, Rest};
 use super::tls::Trust;
 use crate::base::clock;
 use crate::base::exit::Exit;
@@ -44,12 +44,11 @@ pub struct Http {
     agent: Agent,
     options: HttpOptions,
     stop: Stopper,
-    /// When the reading of a rest is given up.
-    cutoff: Cutoff,
-    /// A kept connection may have died: only then is a request sent again at once.
-    used: bool,
+    connections: Connections,
 }
 
+/// Keep-alive comments and interim heads count as bytes; they are believed for so many idle timeouts.
+const KEEP_ALIVES: u32 = 10;
 /// Bytes of a reply's head at most.
 const HEAD: usize = 64 << 10;
 /// Bytes of a connection read ahead: more than a head, or one that is too long would look like one that was cut off.
@@ -66,9 +65,9 @@ impl Http {
     /// # Errors
     /// The proxy's URL is none.
     pub fn new(options: HttpOptions, stop: Stopper) -> failure::Result<Self> {
-        let cutoff = Cutoff::default();
-        let agent = interruptible(&options, &stop, &cutoff)?;
-        Ok(Self { agent, options, stop, cutoff, used: false })
+        let connections = Connections::default();
+        let agent = interruptible(&options, &stop, &connections)?;
+        Ok(Self { agent, options, stop, connections })
     }
 
     /// Fetches a small document, within `timeout` in all.
@@ -81,6 +80,7 @@ impl Http {
         headers: &[(String, String)],
         timeout: Duration,
     ) -> Result<(ReplyHead, String), ApiError> {
+        let timeout = self.stop.remaining().map_or(timeout, |left| left.min(timeout));
         let mut request = self.agent.get(url).config().timeout_global(Some(timeout)).build();
         for (name, value) in headers {
             request = request.header(name, value);
@@ -92,28 +92,30 @@ impl Http {
 
     /// Makes the connection of a reply ready for the next request, unless that takes longer than `at_most`.
     pub(super) fn reuse(&self, rest: Rest, at_most: Duration) {
-        rest.read(&self.cutoff, at_most);
+        self.connections.read(rest, at_most);
     }
 
-    /// The most time without a byte.
-    pub(super) fn idle_timeout(&self) -> Duration {
-        self.options.idle_timeout
+    /// The most time without anything of a reply, whatever else comes.
+    pub(super) fn patience(&self) -> Duration {
+        self.options.idle_timeout * KEEP_ALIVES
     }
 
     fn post(&mut self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
+        let mark = self.connections.mark();
         let mut result = self.post_once(endpoint, body);
         if let Err(error) = &result {
-            if self.used && is_dead_connection(error) && self.stop.stopped().is_none() {
+            // A kept connection may have died before the server read the request: only then is it sent again at once.
+            let was_unread = is_closed(error) && self.connections.was_kept_and_silent(mark);
+            if was_unread && self.stop.stopped().is_none() {
                 result = self.post_once(endpoint, body);
             } else if matches!(self.options.trust, Trust::Bundled) && is_unknown_issuer(error) {
                 self.options.trust = Trust::Platform;
-                if let Ok(agent) = interruptible(&self.options, &self.stop, &self.cutoff) {
+                if let Ok(agent) = interruptible(&self.options, &self.stop, &self.connections) {
                     self.agent = agent;
                 }
                 result = self.post_once(endpoint, body);
             }
         }
-        self.used |= result.is_ok();
         result
     }
 
@@ -130,8 +132,8 @@ impl Http {
 }
 
 /// An agent whose blocked reads end when a signal comes.
-fn interruptible(options: &HttpOptions, stop: &Stopper, cutoff: &Cutoff) -> failure::Result<Agent> {
-    let connector = DefaultConnector::default().chain(cutoff.clone());
+fn interruptible(options: &HttpOptions, stop: &Stopper, connections: &Connections) -> failure::Result<Agent> {
+    let connector = DefaultConnector::default().chain(connections.clone());
     let agent = Agent::with_parts(config(options)?, connector, DefaultResolver::default());
     let handle = agent.clone();
     stop.on_signal(move || handle.clone().shutdown());
@@ -165,6 +167,7 @@ fn config(options: &HttpOptions) -> failure::Result<Config> {
         .user_agent(concat!("flux/", env!("CARGO_PKG_VERSION")))
         .timeout_resolve(options.lookup.then_some(options.connect_timeout))
         .timeout_connect(Some(options.connect_timeout))
+        .timeout_recv_response(Some(options.idle_timeout * KEEP_ALIVES))
         .timeout_per_read(Some(options.idle_timeout))
         .timeout_per_write(Some(options.idle_timeout))
         .max_response_header_size(HEAD)
@@ -288,8 +291,8 @@ fn reply_head(status: StatusCode, headers: &HeaderMap) -> ReplyHead {
     ReplyHead { status: status.as_u16(), headers }
 }
 
-/// The kept connection was closed by the server before it read the request.
-fn is_dead_connection(error: &ureq::Error) -> bool {
+/// The server has closed the connection.
+fn is_closed(error: &ureq::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(error, ureq::Error::Io(e) if matches!(e.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
@@ -370,6 +373,7 @@ fn timeout_message(which: Timeout) -> String {
     match which {
         Timeout::Resolve => "the host's name was not found in time".to_owned(),
         Timeout::Connect => "no connection in time".to_owned(),
+        Timeout::RecvResponse => "no reply began for too long (--idle-timeout)".to_owned(),
         Timeout::PerRead => "no byte came for too long (--idle-timeout)".to_owned(),
         other => format!("timeout: {other}"),
     }

@@ -1,9 +1,9 @@
 //! Floor 3: one request, made to work: sent, retried where that is safe, read to its end.
 
+mod connections;
 mod http;
 mod ledger;
 mod proxy;
-mod rest;
 mod retry;
 mod throttle;
 mod tls;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::base::clock;
 use crate::base::failure::{self, Failure};
 use crate::base::stop::{Stop, Stopper};
-use crate::chat::{Conversation, Reply, StopReason};
+use crate::chat::{Conversation, Reply};
 use crate::wire::{Announced, ApiError, Attempt, Delta, End, Ended, ErrorClass, RequestBody, RequestHead, Wire};
 
 pub use http::{Http, HttpOptions, proxy_port};
@@ -26,8 +26,8 @@ pub use throttle::OwnLimits;
 pub use tls::Trust;
 pub use url::Base;
 
+use connections::Rest;
 use http::Reading;
-use rest::Rest;
 use retry::Failures;
 use throttle::Start;
 use turnstile::{Turnstile, WORTH_A_LINE};
@@ -126,9 +126,6 @@ pub struct Client {
     /// What the last reply's connection still has to say before it can be used again.
     rest: Option<Rest>,
 }
-
-/// Keep-alive comments count as bytes; without any event they are believed for so many idle timeouts.
-const KEEP_ALIVES: u32 = 10;
 
 /// How long the next request waits for the rest of the last reply before it takes a new connection.
 const DRAIN: Duration = Duration::from_millis(50);
@@ -268,7 +265,7 @@ impl Client {
         if attempt.request_id.is_none() {
             attempt.request_id = ended.error.as_ref().and_then(|error| error.request_id.clone());
         }
-        if ended.error.is_none() && matches!(ended.reply.stop, StopReason::ToolUse | StopReason::Pause) {
+        if ended.error.is_none() {
             self.rest = Some(rest);
         }
         Arrived { ended, shown: tap.shown, refused: tap.refused }
@@ -276,7 +273,7 @@ impl Client {
 
     /// Reads piece by piece, until there is no more or a piece is refused.
     fn follow(&self, reading: &mut Reading, tap: &mut Tap<'_>, begun: Instant, attempt: &mut Attempt) {
-        let patience = self.http.idle_timeout() * KEEP_ALIVES;
+        let patience = self.http.patience();
         while tap.refused.is_none() {
             let more = reading.step(&mut |delta| tap.take(delta));
             if reading.has_begun() {

@@ -181,6 +181,33 @@ fn a_kept_connection_that_turns_out_dead_is_reopened_and_not_counted() {
 }
 
 #[test]
+fn a_request_that_may_have_been_read_is_sent_again_only_as_a_retry() {
+    for_each_wire(|api| {
+        let call = || api.calls(&[(&api.id(1), "list_files", serde_json::json!({}))]);
+        let silence = Reply::raw("").end(End::Close);
+        let half = Reply::raw("HTTP/1.1 200 OK\r\ncontent-").end(End::Close);
+        // A new connection, since the server closes the first one; and a kept one, on which a reply begins.
+        for (first, second, connections) in [(call().end(End::Close), silence, 2), (call(), half, 1)] {
+            let (run, server) = meet(api, vec![first, second], &["--retries", "0"]);
+            let run = run.failure(75, 1);
+            assert_eq!((server.requests().len(), server.connections()), (2, connections));
+            assert_eq!(run.transcript().result()["retries"], 0);
+        }
+    });
+}
+
+#[test]
+fn the_questions_that_repair_an_answer_use_the_connection_that_is_there() {
+    for_each_wire(|api| {
+        let replies = vec![api.text("no JSON"), api.text("{\"a\": 1}")];
+        let schema = r#"{"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}"#;
+        let (run, server) = meet(api, replies, &["--schema", schema]);
+        let _ = run.code(0);
+        assert_eq!((server.requests().len(), server.connections()), (2, 1));
+    });
+}
+
+#[test]
 fn retries_use_the_connection_that_is_there() {
     let replies = vec![busy(Api::Chat, 503), busy(Api::Chat, 429), Api::Chat.text("done")];
     let (run, server) = meet(Api::Chat, replies, &[]);

@@ -1,5 +1,7 @@
 //! Waiting: per byte, in all, and none after Ctrl-C.
 
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -87,6 +89,31 @@ fn the_timeout_of_the_run_counts_as_such_while_it_connects() {
             let _ = flux(api).run().failure(124, 1);
         }
     });
+}
+
+/// A local server is asked how large its window is, before a long prompt is sent.
+#[test]
+fn the_timeout_of_the_run_also_ends_the_question_for_the_window() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+    let flux = ask().args(["--base-url", &url, "-m", "m", "--timeout", "500ms", "p"]);
+    let run = flux.stdin("some words that go on\n".repeat(2000)).run().failure(124, 1);
+    assert!(run.elapsed < Duration::from_millis(1200), "{:?}", run.elapsed);
+}
+
+#[test]
+fn heads_that_never_get_anywhere_are_not_believed_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/v1", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("flux");
+        while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let args = ["--base-url", &url, "-m", "m", "--idle-timeout", "200ms", "--retries", "0", "-n", "p"];
+    let run = ask().args(args).run().failure(75, 1);
+    assert!(run.elapsed < Duration::from_secs(5), "{:?}", run.elapsed);
 }
 
 #[test]
