@@ -242,8 +242,7 @@ impl Agent<'_> {
 
     /// About how many tokens this run's message has.
     fn tokens_of_task(&self, conversation: &Conversation) -> u64 {
-        let task = self.weigh(&Entry::User(conversation.task_alone().into()));
-        self.budget.estimator.share(task)
+        self.budget.estimator.share(estimate::weight_of_parts(conversation.task_parts()))
     }
 
     /// Writes the next request and weighs it.

@@ -1,7 +1,7 @@
 //! The conversation: entries that always begin with the user and never hold an open call.
 
 use super::pieces::Pieces;
-use super::{Exchange, Said, StopReason, Turn, UserMessage};
+use super::{Exchange, Part, Said, StopReason, Turn, UserMessage};
 
 /// One entry of a conversation.
 #[derive(Debug, Clone)]
@@ -53,12 +53,11 @@ impl Conversation {
         self.task.entry
     }
 
-    /// This run's message by itself.
+    /// What this run's message says.
     #[must_use]
-    pub fn task_alone(&self) -> UserMessage {
-        let said = self.entries.get(self.task.entry).and_then(said).cloned();
-        let messages = said.map(Said::into_messages).unwrap_or_default();
-        messages.into_iter().nth(self.task.message).unwrap_or_default()
+    pub fn task_parts(&self) -> &[Part] {
+        let said = self.entries.get(self.task.entry).and_then(said);
+        said.map(|said| said.parts_of(self.task.message)).unwrap_or_default()
     }
 
     /// How many messages there are, the results of a turn counted as one.

@@ -78,6 +78,17 @@ pub fn weight_of_all(entries: &[Entry], bytes: u64) -> u64 {
     entries.iter().fold(bytes, |weight_so_far, entry| weight(entry, weight_so_far))
 }
 
+/// About what these parts of a message weigh, without writing them.
+#[must_use]
+pub fn weight_of_parts(parts: &[Part]) -> u64 {
+    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    let weight = |part: &Part| match part {
+        Part::Text(text) => (text.len() + text.bytes().filter(|byte| is_escaped(byte)).count()) as u64,
+        Part::Media(media) => cost(media).saturating_mul(1024) / USUAL,
+    };
+    parts.iter().map(weight).fold(0, u64::saturating_add)
+}
+
 /// About how many tokens an attachment costs.
 fn cost(media: &Media) -> u64 {
     if media.mime == "application/pdf" { PAGE.max(media.base64.len() as u64 / DOCUMENT_BYTES) } else { IMAGE }

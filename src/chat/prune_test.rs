@@ -6,8 +6,8 @@ use proptest::prelude::*;
 
 use super::prune::{Goal, Pruned, prune, repeat};
 use super::{
-    Arguments, Block, Conversation, Entry, Exchange, Origin, Sealed, StopReason, ToolCall, ToolResult, Turn, Usage,
-    UserMessage,
+    Arguments, Block, Conversation, Entry, Exchange, Origin, Part, Sealed, StopReason, ToolCall, ToolResult, Turn,
+    Usage, UserMessage,
 };
 
 /// What the calls of a turn come back with: how long, an error, a change.
@@ -137,7 +137,7 @@ fn script(before: &[Event], task: &str, after: &[Event]) -> Conversation {
 /// Escaped text and some bytes for the form, as the wires have it.
 fn weigh(entry: &Entry) -> u64 {
     let escaped = |text: &str| text.len() + text.matches(['"', '\n']).count();
-    let user = |message: &UserMessage| escaped(&text_of(message)) + 30;
+    let user = |message: &UserMessage| escaped(&text_of(&message.parts)) + 30;
     let weight = match entry {
         Entry::User(message) => user(message),
         Entry::Step { turn, note } => {
@@ -152,9 +152,9 @@ fn weigh(entry: &Entry) -> u64 {
     weight as u64
 }
 
-fn text_of(message: &UserMessage) -> String {
-    let text = |part: &super::Part| if let super::Part::Text(text) = part { text.clone() } else { String::new() };
-    message.parts.iter().map(text).collect()
+fn text_of(parts: &[Part]) -> String {
+    let text = |part: &Part| if let Part::Text(text) = part { text.clone() } else { String::new() };
+    parts.iter().map(text).collect()
 }
 
 fn total(conversation: &Conversation, fixed: u64) -> u64 {
@@ -162,9 +162,9 @@ fn total(conversation: &Conversation, fixed: u64) -> u64 {
 }
 
 fn task_of(conversation: &Conversation) -> String {
-    let task = text_of(&conversation.task_alone());
+    let task = text_of(conversation.task_parts());
     let whole = match &conversation.entries()[conversation.task()] {
-        Entry::User(said) | Entry::Step { note: Some(said), .. } => text_of(said),
+        Entry::User(said) | Entry::Step { note: Some(said), .. } => text_of(&said.parts),
         Entry::Step { .. } => String::new(),
     };
     assert!(whole.contains(&task));

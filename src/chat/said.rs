@@ -44,6 +44,14 @@ impl Said {
         while self.count() > count && self.pop().is_some() {}
     }
 
+    /// What was said in the message of this number, from 0.
+    pub(super) fn parts_of(&self, message: usize) -> &[Part] {
+        let start = message.checked_sub(1).map_or(Some(0), |before| Some(self.joints.get(before)?.parts));
+        let next = self.joints.get(message);
+        let end = next.map_or(self.whole.parts.len(), |joint| joint.parts - usize::from(joint.parted));
+        start.and_then(|start| self.whole.parts.get(start..end)).unwrap_or_default()
+    }
+
     /// The messages as they were said.
     pub(super) fn into_messages(mut self) -> Vec<UserMessage> {
         let mut messages = Vec::with_capacity(self.count());
@@ -94,6 +102,8 @@ mod tests {
         assert_eq!((said.count(), said.parts.len(), said.lines.len()), (3, 3, 2));
         let shown = format!("{:?}", said.clone().into_messages());
         assert_eq!(shown, format!("{:?}", [message("a", "1"), UserMessage::default(), message("\n\n", "2")]));
+        let parts: Vec<String> = (0..4).map(|number| format!("{:?}", said.parts_of(number))).collect();
+        assert_eq!(parts, [r#"[Text("a")]"#, "[]", r#"[Text("\n\n")]"#, "[]"]);
         said.truncate(1);
         assert_eq!((said.count(), said.parts.len(), said.lines.len()), (1, 1, 1));
     }
