@@ -2,14 +2,16 @@
 //! Knows nothing of how the lines are shown.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::time::{Duration, Instant};
 
 use super::utf16::Utf16;
+use crate::base::clock;
 
 /// How far into a file a NUL makes it binary.
 const SNIFF: usize = 8 << 10;
 
-/// Reads before it is asked again whether to stop, which costs as much as one of them.
-const READS: u32 = 16;
+/// How long nobody is asked whether to stop, which costs as much as a read.
+const UNASKED: Duration = Duration::from_millis(10);
 
 /// Bytes read only to count lines or to find the end of one. More would let one call run for minutes.
 const PATIENCE: u64 = 256 << 20;
@@ -29,7 +31,7 @@ pub(super) fn text<'a>(
     file: impl Read + 'a,
     stop: &'a (dyn Fn() -> bool + Sync),
 ) -> io::Result<Option<(Encoding, Box<dyn Read + 'a>)>> {
-    let mut file = Stoppable { file, stop, left: 0 };
+    let mut file = Stoppable { file, stop, asked: None };
     // With room for all of it from the start, it takes no more reads than needed.
     let mut head = Vec::with_capacity(SNIFF);
     file.by_ref().take(SNIFF as u64).read_to_end(&mut head)?;
@@ -47,16 +49,19 @@ pub(super) fn text<'a>(
 struct Stoppable<'a, R> {
     file: R,
     stop: &'a (dyn Fn() -> bool + Sync),
-    /// Reads until it is asked again.
-    left: u32,
+    /// When it was asked last.
+    asked: Option<Instant>,
 }
 
 impl<R: Read> Read for Stoppable<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 && (self.stop)() {
-            return Err(io::Error::other("the run was stopped"));
+        let now = clock::now();
+        if self.asked.is_none_or(|asked| now.duration_since(asked) >= UNASKED) {
+            self.asked = Some(now);
+            if (self.stop)() {
+                return Err(io::Error::other("the run was stopped"));
+            }
         }
-        self.left = self.left.checked_sub(1).unwrap_or(READS);
         self.file.read(buffer)
     }
 }
@@ -176,6 +181,9 @@ fn line(mut kept: Vec<u8>, mut length: u64, limit: usize) -> Line {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     fn lines(text: &[u8]) -> Lines<'_> {
@@ -193,6 +201,23 @@ mod tests {
         assert_eq!(all(b"a\nb", 9), ["a", "b"]);
         assert_eq!(all(b"a\r\n\r\n\nb\r\n", 9), ["a", "", "", "b"]);
         assert_eq!(all(b"a\rb\n", 9), ["a\rb"]);
+    }
+
+    #[test]
+    fn reading_slowly_ends_soon_after_a_stop() {
+        struct Slow<'a>(&'a Cell<u32>);
+        impl Read for Slow<'_> {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                clock::pause(Duration::from_millis(2));
+                self.0.set(self.0.get() + 1);
+                buffer[0] = b'x';
+                Ok(1)
+            }
+        }
+        let (reads, asked) = (Cell::new(0), AtomicU32::new(0));
+        let stop = || asked.fetch_add(1, Ordering::Relaxed) == 2;
+        assert!(text(Slow(&reads), &stop).is_err());
+        assert!(reads.get() > 2 && reads.get() < 20, "{} reads", reads.get());
     }
 
     #[test]
