@@ -78,12 +78,16 @@ pub fn weight_of_all(entries: &[Entry], bytes: u64) -> u64 {
     entries.iter().fold(bytes, |weight_so_far, entry| weight(entry, weight_so_far))
 }
 
-/// About what these parts of a message weigh, without writing them.
+/// What these parts of a message weigh, without writing them: texts as JSON has them, attachments by what they cost.
 #[must_use]
 pub fn weight_of_parts(parts: &[Part]) -> u64 {
-    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' => 2,
+        0..b' ' => 6,
+        _ => 1,
+    };
     let weight = |part: &Part| match part {
-        Part::Text(text) => (text.len() + text.bytes().filter(|byte| is_escaped(byte)).count()) as u64,
+        Part::Text(text) => text.bytes().map(escaped).sum(),
         Part::Media(media) => cost(media).saturating_mul(1024) / USUAL,
     };
     parts.iter().map(weight).fold(0, u64::saturating_add)

@@ -5,13 +5,16 @@ use std::io::{self, Read as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport};
 use ureq::{BodyReader, Error};
 
 use crate::base::clock;
 
 /// More than this is not read: the connection is given up.
 const LIMIT: u64 = 64 << 10;
+
+/// A connection that had died before a request says so within so long; one that ends later may have been at work on it.
+const SOON: Duration = Duration::from_secs(2);
 
 /// A connection that was idle for so long may be dead without a sign of it.
 pub(super) const MAX_IDLE: Duration = Duration::from_secs(600);
@@ -41,9 +44,9 @@ pub(super) struct Connections(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// How many were opened.
+    /// How many were begun, whether or not they came about.
     opened: u64,
-    /// A byte has come since the last request.
+    /// Something has come since the last request.
     heard: bool,
     /// When reads end, while there is such a time.
     cutoff: Option<Instant>,
@@ -51,20 +54,23 @@ struct State {
 
 /// The moment before a request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark(u64);
+pub(super) struct Mark {
+    opened: u64,
+    at: Instant,
+}
 
 impl Connections {
     /// A request is about to be sent.
     pub(super) fn mark(&self) -> Mark {
         let mut state = self.state();
         state.heard = false;
-        Mark(state.opened)
+        Mark { opened: state.opened, at: clock::now() }
     }
 
-    /// Whether the request since then went over a connection that was kept, and nothing came back.
-    pub(super) fn was_kept_and_silent(&self, mark: Mark) -> bool {
+    /// Whether the request since then, which has just failed, went to a connection that was kept and had died.
+    pub(super) fn had_died(&self, mark: Mark) -> bool {
         let state = self.state();
-        state.opened == mark.0 && !state.heard
+        state.opened == mark.opened && !state.heard && mark.at.elapsed() < SOON
     }
 
     /// Reads a rest to its end, where the connection goes back to the pool. What takes longer than `at_most` is given up,
@@ -88,23 +94,37 @@ impl Connections {
     }
 }
 
-impl<In: Transport> Connector<In> for Connections {
-    type Out = Connection<In>;
-
-    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Self::Out>, Error> {
-        self.state().opened += 1;
-        Ok(chained.map(|inner| Connection { inner, all: self.clone() }))
-    }
-}
-
-/// One of them.
+/// Opens connections as the HTTP client does by itself.
 #[derive(Debug)]
-pub(super) struct Connection<T> {
-    inner: T,
+pub(super) struct Opening {
+    by_default: DefaultConnector,
     all: Connections,
 }
 
-impl<T: Transport> Transport for Connection<T> {
+impl Opening {
+    pub(super) fn new(all: &Connections) -> Self {
+        Self { by_default: DefaultConnector::default(), all: all.clone() }
+    }
+}
+
+impl Connector<()> for Opening {
+    type Out = Connection;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<()>) -> Result<Option<Self::Out>, Error> {
+        self.all.state().opened += 1;
+        let inner = self.by_default.connect(details, chained)?;
+        Ok(inner.map(|inner| Connection { inner, all: self.all.clone() }))
+    }
+}
+
+/// One of them. Behind a proxy there is one within another.
+#[derive(Debug)]
+pub(super) struct Connection {
+    inner: Box<dyn Transport>,
+    all: Connections,
+}
+
+impl Transport for Connection {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.inner.buffers()
     }
@@ -114,8 +134,10 @@ impl<T: Transport> Transport for Connection<T> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let heard = self.all.state().heard;
         let more = self.inner.await_input(self.all.limit(timeout))?;
-        self.all.state().heard |= more;
+        // What the inner one has heard may be no more than the outer one's encryption.
+        self.all.state().heard = heard || more;
         Ok(more)
     }
 

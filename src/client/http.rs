@@ -8,11 +8,10 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::{HeaderMap, Response, StatusCode};
 use ureq::unversioned::resolver::DefaultResolver;
-use ureq::unversioned::transport::{Connector as _, DefaultConnector};
 use ureq::{Agent, Body, BodyReader, Proxy, Timeout};
 
 use super::Endpoint;
-use super::connections::{Connections, MAX_IDLE, Rest};
+use super::connections::{Connections, MAX_IDLE, Opening, Rest};
 use super::proxy::complete;
 use super::tls::Trust;
 use crate::base::clock;
@@ -38,6 +37,13 @@ pub struct HttpOptions {
     pub lookup: bool,
 }
 
+impl HttpOptions {
+    fn patience(&self) -> Duration {
+        // Much longer times cannot be added to a clock.
+        self.idle_timeout.saturating_mul(KEEP_ALIVES).min(YEAR)
+    }
+}
+
 /// A pool of connections with one set of options.
 #[derive(Debug)]
 pub struct Http {
@@ -49,6 +55,7 @@ pub struct Http {
 
 /// Keep-alive comments and interim heads count as bytes; they are believed for so many idle timeouts.
 const KEEP_ALIVES: u32 = 10;
+const YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// Bytes of a reply's head at most.
 const HEAD: usize = 64 << 10;
 /// Bytes of a connection read ahead: more than a head, or one that is too long would look like one that was cut off.
@@ -97,16 +104,16 @@ impl Http {
 
     /// The most time without anything of a reply, whatever else comes.
     pub(super) fn patience(&self) -> Duration {
-        self.options.idle_timeout * KEEP_ALIVES
+        self.options.patience()
     }
 
     fn post(&mut self, endpoint: &Endpoint, body: &[u8]) -> Result<Response<Body>, ureq::Error> {
         let mark = self.connections.mark();
         let mut result = self.post_once(endpoint, body);
         if let Err(error) = &result {
-            // A kept connection may have died before the server read the request: only then is it sent again at once.
-            let was_unread = is_closed(error) && self.connections.was_kept_and_silent(mark);
-            if was_unread && self.stop.stopped().is_none() {
+            // Only where nobody can have read it, a request is sent again at once.
+            let is_unread = is_closed(error) && self.connections.had_died(mark);
+            if is_unread && self.stop.stopped().is_none() {
                 result = self.post_once(endpoint, body);
             } else if matches!(self.options.trust, Trust::Bundled) && is_unknown_issuer(error) {
                 self.options.trust = Trust::Platform;
@@ -133,8 +140,7 @@ impl Http {
 
 /// An agent whose blocked reads end when a signal comes.
 fn interruptible(options: &HttpOptions, stop: &Stopper, connections: &Connections) -> failure::Result<Agent> {
-    let connector = DefaultConnector::default().chain(connections.clone());
-    let agent = Agent::with_parts(config(options)?, connector, DefaultResolver::default());
+    let agent = Agent::with_parts(config(options)?, Opening::new(connections), DefaultResolver::default());
     let handle = agent.clone();
     stop.on_signal(move || handle.clone().shutdown());
     Ok(agent)
@@ -167,7 +173,7 @@ fn config(options: &HttpOptions) -> failure::Result<Config> {
         .user_agent(concat!("flux/", env!("CARGO_PKG_VERSION")))
         .timeout_resolve(options.lookup.then_some(options.connect_timeout))
         .timeout_connect(Some(options.connect_timeout))
-        .timeout_recv_response(Some(options.idle_timeout * KEEP_ALIVES))
+        .timeout_recv_response(Some(options.patience()))
         .timeout_per_read(Some(options.idle_timeout))
         .timeout_per_write(Some(options.idle_timeout))
         .max_response_header_size(HEAD)

@@ -217,7 +217,7 @@ mod tests {
         let (reads, asked) = (Cell::new(0), AtomicU32::new(0));
         let stop = || asked.fetch_add(1, Ordering::Relaxed) == 2;
         assert!(text(Slow(&reads), &stop).is_err());
-        assert!(reads.get() > 2 && reads.get() < 20, "{} reads", reads.get());
+        assert!(reads.get() < 20, "{} reads", reads.get());
     }
 
     #[test]

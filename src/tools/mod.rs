@@ -1,6 +1,6 @@
 //! Floor 3: what the model may do. A tool takes the arguments as the model wrote them and always returns a
 //! [`ToolResult`]; a failure is a result with a code, never an error of this program. Nothing here knows a
-//! provider, the loop that makes the calls, or a clock.
+//! provider or the loop that makes the calls.
 
 mod arguments;
 mod clip;

@@ -244,10 +244,21 @@ pub(super) fn write_escaped(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Part;
+    use crate::chat::estimate::weight_of_parts;
     use proptest::prelude::*;
 
     fn raw(text: &str) -> Box<RawValue> {
         RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_weighs_what_is_written_of_it(text in "[\u{0}-\u{ff}]{0,40}") {
+            let mut written = Vec::new();
+            write_escaped(&text, &mut written);
+            prop_assert_eq!(weight_of_parts(&[Part::Text(text)]), written.len() as u64);
+        }
     }
 
     #[test]

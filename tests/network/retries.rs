@@ -1,10 +1,14 @@
 //! What is tried again, how often, after how long; and what never is.
 
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::meet;
 use crate::support::reply::Framing;
-use crate::support::{Api, End, Reply, for_each_wire};
+use crate::support::{Api, End, Reply, ask, for_each_wire};
 
 /// An error that asks for a wait of one millisecond.
 fn busy(api: Api, status: u16) -> Reply {
@@ -184,16 +188,38 @@ fn a_kept_connection_that_turns_out_dead_is_reopened_and_not_counted() {
 fn a_request_that_may_have_been_read_is_sent_again_only_as_a_retry() {
     for_each_wire(|api| {
         let call = || api.calls(&[(&api.id(1), "list_files", serde_json::json!({}))]);
-        let silence = Reply::raw("").end(End::Close);
+        let silence = || Reply::raw("").end(End::Close);
         let half = Reply::raw("HTTP/1.1 200 OK\r\ncontent-").end(End::Close);
-        // A new connection, since the server closes the first one; and a kept one, on which a reply begins.
-        for (first, second, connections) in [(call().end(End::Close), silence, 2), (call(), half, 1)] {
+        let late = silence().delay(Duration::from_millis(2500));
+        // A new connection, since the server closes the first one; a kept one on which a reply begins, or which the
+        // server takes its time to close.
+        for (first, second, connections) in
+            [(call().end(End::Close), silence(), 2), (call(), half, 1), (call(), late, 1)]
+        {
             let (run, server) = meet(api, vec![first, second], &["--retries", "0"]);
             let run = run.failure(75, 1);
             assert_eq!((server.requests().len(), server.connections()), (2, connections));
             assert_eq!(run.transcript().result()["retries"], 0);
         }
     });
+}
+
+#[test]
+fn a_handshake_that_breaks_off_is_begun_again_only_as_a_retry() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("https://{}/v1", listener.local_addr().expect("an address"));
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&accepted);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::SeqCst);
+            // It is closed when the client has spoken: before, there would be no handshake.
+            let _ = (&stream).read(&mut [0; 64]);
+        }
+    });
+    let args = ["--base-url", &url, "-m", "m", "--retries", "0", "-n", "p"];
+    let _ = ask().args(args).run().failure(75, 1);
+    assert_eq!(accepted.load(Ordering::SeqCst), 1);
 }
 
 #[test]
@@ -217,7 +243,7 @@ fn retries_use_the_connection_that_is_there() {
 
 #[test]
 fn nobody_listening_is_a_temporary_failure_with_a_hint_on_loopback() {
-    let flux = crate::support::ask().key(Api::Chat).args([
+    let flux = ask().key(Api::Chat).args([
         "--base-url",
         "http://127.0.0.1:1/v1",
         "-m",

@@ -195,7 +195,7 @@ fn a_run_that_stops_ends_every_call_soon() {
     ];
     for (tool, arguments) in cases {
         let asked = AtomicUsize::new(0);
-        let stop = || asked.fetch_add(1, Ordering::Relaxed) >= 3;
+        let stop = || asked.fetch_add(1, Ordering::Relaxed) >= 2;
         let call = call(tool, &arguments.to_string());
         let result = within(Duration::from_secs(2), || place.toolbox.call(&call, &stop));
         assert_eq!(result.detail.code, Some("cancelled"), "{tool}: {}", result.text);
