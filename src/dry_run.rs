@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::base::text;
-use crate::chat::estimate::{self, Estimator};
+use crate::chat::estimate::Estimator;
 use crate::chat::{Conversation, Usage};
 use crate::cli::args::Format;
 use crate::cli::model::Chosen;
@@ -61,10 +61,9 @@ impl<'a> Report<'a> {
     /// The report on the request for this conversation, as text or as JSON.
     #[must_use]
     pub fn answer(&self, conversation: &Conversation, format: Format) -> Answer {
-        let mut body = RequestBody::default();
-        let body = String::from_utf8_lossy(body.update(self.chosen.wire, self.head, conversation)).into_owned();
-        let weight = estimate::weight_of_all(conversation.entries(), body.len() as u64);
-        let tokens = Estimator::default().tokens(weight);
+        let mut request = RequestBody::default();
+        let body = String::from_utf8_lossy(request.update(self.chosen.wire, self.head, conversation)).into_owned();
+        let tokens = Estimator::default().tokens(request.weight());
         let text = match format {
             Format::Text => self.text(&body, tokens),
             Format::Json | Format::Jsonl => self.json(&body, tokens).to_string(),

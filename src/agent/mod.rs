@@ -230,8 +230,7 @@ impl Agent<'_> {
         observer.request(&Sending { turn, conversation, estimated_tokens, budget: self.budget.prompt() })?;
         let mut counted = Counted { observer, attempts: Vec::new() };
         let (wire, head) = (self.wire, &self.head);
-        let messages = conversation.messages();
-        let question = Question { turn, attempts: *attempts, wire, head, messages, estimated_tokens };
+        let question = Question { turn, attempts: *attempts, wire, head, estimated_tokens };
         let result = self.client.respond(&question, &mut counted);
         for (usage, estimate) in &counted.attempts {
             self.totals.retries += u64::from(*attempts > 0);

@@ -5,7 +5,7 @@ use super::{Agent, Observer};
 use crate::base::exit::Exit;
 use crate::base::failure::{Failure, Result};
 use crate::base::text;
-use crate::chat::estimate::{self, Estimator};
+use crate::chat::estimate::{Estimator, Size, weight_of_parts};
 use crate::chat::prune::{Goal, prune};
 use crate::chat::{Conversation, Entry};
 use crate::tools::DEFAULT_CAP;
@@ -242,19 +242,18 @@ impl Agent<'_> {
 
     /// About how many tokens this run's message has.
     fn tokens_of_task(&self, conversation: &Conversation) -> u64 {
-        self.budget.estimator.share(estimate::weight_of_parts(conversation.task_parts()))
+        self.budget.estimator.share(weight_of_parts(conversation.task_parts()))
     }
 
     /// Writes the next request and weighs it.
     pub(super) fn prepare(&mut self, conversation: &Conversation) {
-        let bytes = self.client.prepare(self.wire, &self.head, conversation);
-        self.budget.weight = estimate::weight_of_all(conversation.entries(), bytes);
+        self.budget.weight = self.client.prepare(self.wire, &self.head, conversation);
     }
 
     fn weigh(&self, entry: &Entry) -> u64 {
         let mut bytes = Vec::new();
         self.wire.entry(&self.head, entry, &mut bytes);
-        estimate::weight(entry, bytes.len() as u64)
+        Size::of(entry).weight(bytes.len() as u64)
     }
 
     /// What a request weighs besides its conversation.

@@ -18,6 +18,17 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// How many messages it is, the results of a turn counted as one.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        match self {
+            Self::User(_) => 1,
+            Self::Step { turn, note } => 1 + usize::from(turn.tools().next().is_some() || note.is_some()),
+        }
+    }
+}
+
 /// A conversation. By construction its first entry is the user's, user messages never follow each other, and
 /// every tool call stands beside its result.
 #[derive(Debug, Clone)]
@@ -63,11 +74,7 @@ impl Conversation {
     /// How many messages there are, the results of a turn counted as one.
     #[must_use]
     pub fn messages(&self) -> usize {
-        let of = |entry: &Entry| match entry {
-            Entry::User(_) => 1,
-            Entry::Step { turn, note } => 1 + usize::from(turn.tools().next().is_some() || note.is_some()),
-        };
-        self.entries.iter().map(of).sum()
+        self.entries.iter().map(Entry::messages).sum()
     }
 
     /// Appends an assistant turn; one that follows a paused turn continues it.

@@ -61,21 +61,42 @@ impl Estimator {
     }
 }
 
-/// What an entry weighs, of which a wire writes so many bytes: attachments count by what they cost a model, not by
-/// the length of their base64.
-#[must_use]
-pub fn weight(entry: &Entry, bytes: u64) -> u64 {
-    let parts = said(entry).into_iter().flat_map(|message| &message.parts);
-    let media = parts.filter_map(|part| if let Part::Media(media) = part { Some(media) } else { None });
-    media.fold(bytes, |weight, media| {
-        weight.saturating_sub(media.base64.len() as u64).saturating_add(cost(media).saturating_mul(1024) / USUAL)
-    })
+/// How large entries are beside the bytes that a wire makes of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Size {
+    /// Messages, the results of a turn counted as one.
+    pub messages: usize,
+    /// Bytes of attachments' base64.
+    base64: u64,
+    /// What attachments weigh.
+    attachments: u64,
 }
 
-/// The same for a whole request of so many bytes.
-#[must_use]
-pub fn weight_of_all(entries: &[Entry], bytes: u64) -> u64 {
-    entries.iter().fold(bytes, |weight_so_far, entry| weight(entry, weight_so_far))
+impl Size {
+    /// Of one entry.
+    #[must_use]
+    pub fn of(entry: &Entry) -> Self {
+        let mut size = Self::default();
+        size.add(entry);
+        size
+    }
+
+    /// With a further entry.
+    pub fn add(&mut self, entry: &Entry) {
+        self.messages += entry.messages();
+        let parts = said(entry).into_iter().flat_map(|message| &message.parts);
+        for media in parts.filter_map(|part| if let Part::Media(media) = part { Some(media) } else { None }) {
+            self.base64 = self.base64.saturating_add(media.base64.len() as u64);
+            self.attachments = self.attachments.saturating_add(weight_of(media));
+        }
+    }
+
+    /// What entries weigh of which a wire writes so many bytes: attachments count by what they cost a model, not by the
+    /// length of their base64.
+    #[must_use]
+    pub fn weight(&self, bytes: u64) -> u64 {
+        bytes.saturating_sub(self.base64).saturating_add(self.attachments)
+    }
 }
 
 /// What these parts of a message weigh, without writing them: texts as JSON has them, attachments by what they cost.
@@ -88,14 +109,16 @@ pub fn weight_of_parts(parts: &[Part]) -> u64 {
     };
     let weight = |part: &Part| match part {
         Part::Text(text) => text.bytes().map(escaped).sum(),
-        Part::Media(media) => cost(media).saturating_mul(1024) / USUAL,
+        Part::Media(media) => weight_of(media),
     };
     parts.iter().map(weight).fold(0, u64::saturating_add)
 }
 
-/// About how many tokens an attachment costs.
-fn cost(media: &Media) -> u64 {
-    if media.mime == "application/pdf" { PAGE.max(media.base64.len() as u64 / DOCUMENT_BYTES) } else { IMAGE }
+/// By what an attachment costs, in tokens.
+fn weight_of(media: &Media) -> u64 {
+    let is_document = media.mime == "application/pdf";
+    let cost = if is_document { PAGE.max(media.base64.len() as u64 / DOCUMENT_BYTES) } else { IMAGE };
+    cost.saturating_mul(1024) / USUAL
 }
 
 #[cfg(test)]
@@ -131,9 +154,9 @@ mod tests {
         let media = |mime, length| Media { mime, name: String::new(), base64: "A".repeat(length) };
         let entry =
             |media| Entry::User(UserMessage { parts: vec![Part::Media(media)], ..UserMessage::default() }.into());
-        let image = weight(&entry(media("image/png", 4_000_000)), 4_000_100);
+        let image = Size::of(&entry(media("image/png", 4_000_000))).weight(4_000_100);
         assert_eq!(image, 100 + 4 * IMAGE);
-        let paper = weight(&entry(media("application/pdf", 4_000_000)), 4_000_100);
+        let paper = Size::of(&entry(media("application/pdf", 4_000_000))).weight(4_000_100);
         assert_eq!(paper, 100 + 4 * 100_000);
     }
 }

@@ -67,21 +67,19 @@ pub struct Question<'a> {
     pub wire: &'a dyn Wire,
     /// Everything but the conversation.
     pub head: &'a RequestHead<'a>,
-    /// Messages of the conversation.
-    pub messages: usize,
     /// About how many tokens they are.
     pub estimated_tokens: u64,
 }
 
 impl Question<'_> {
     /// What is known of an attempt before it is made.
-    fn attempt(&self, number: u32, body: &[u8]) -> Attempt {
+    fn attempt(&self, number: u32, body: &RequestBody) -> Attempt {
         Attempt {
             turn: self.turn,
             attempt: self.attempts + number,
-            messages: self.messages,
+            messages: body.messages(),
             estimated_tokens: self.estimated_tokens,
-            bytes: body.len() as u64,
+            bytes: body.bytes().len() as u64,
             ..Attempt::default()
         }
     }
@@ -147,9 +145,10 @@ impl Client {
         Self { http, endpoint, retry, turnstile, stop, body: RequestBody::default(), rest: None }
     }
 
-    /// Writes the next request, without sending it, and returns its bytes.
+    /// Writes the next request, without sending it, and returns what it weighs.
     pub fn prepare(&mut self, wire: &dyn Wire, head: &RequestHead<'_>, conversation: &Conversation) -> u64 {
-        self.body.update(wire, head, conversation).len() as u64
+        self.body.update(wire, head, conversation);
+        self.body.weight()
     }
 
     /// Has the whole body written anew: what was said has changed.
@@ -192,7 +191,7 @@ impl Client {
         waited: Duration,
         listener: &mut dyn Listener,
     ) -> Result<Reply, Failed> {
-        let mut attempt = question.attempt(number, self.body.bytes());
+        let mut attempt = question.attempt(number, &self.body);
         let Arrived { ended, shown, refused } = self.ask(question, waited, &mut attempt, listener);
         let stop = ended.error.as_ref().and_then(|error| self.stop_behind(error));
         attempt.error = if stop.is_some() || refused.is_some() { Some(stopped()) } else { ended.error };

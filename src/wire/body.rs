@@ -2,6 +2,7 @@
 
 use super::{RequestHead, Wire};
 use crate::chat::Conversation;
+use crate::chat::estimate::Size;
 
 /// A request body that grows with its conversation. What precedes the newest entry is never encoded again.
 #[derive(Debug, Default)]
@@ -12,6 +13,10 @@ pub struct RequestBody {
     settled: usize,
     /// How many entries are within `settled`.
     entries: usize,
+    /// How large those are.
+    settled_size: Size,
+    /// How large all entries are.
+    size: Size,
 }
 
 impl RequestBody {
@@ -24,9 +29,11 @@ impl RequestBody {
             self.bytes.push(b',');
         }
         let entries = conversation.entries();
+        self.size = self.settled_size;
         for entry in entries.iter().skip(self.entries) {
-            self.settled = self.length_without_comma();
+            (self.settled, self.settled_size) = (self.length_without_comma(), self.size);
             wire.entry(head, entry, &mut self.bytes);
+            self.size.add(entry);
         }
         self.entries = entries.len().saturating_sub(1);
         self.bytes.truncate(self.length_without_comma());
@@ -43,6 +50,18 @@ impl RequestBody {
     #[cfg(test)]
     pub(super) fn settled(&self) -> usize {
         self.settled
+    }
+
+    /// How many messages of the conversation are in it.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        self.size.messages
+    }
+
+    /// What it weighs, for an estimate of its tokens.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.size.weight(self.bytes.len() as u64)
     }
 
     /// The body as the last update left it.

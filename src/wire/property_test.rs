@@ -344,6 +344,10 @@ proptest! {
                     let bytes = body.update(*wire, &head, &conversation).to_vec();
                     prop_assert!(bytes.starts_with(&settled));
                     prop_assert_eq!(&bytes, &encode(*wire, &head, &conversation));
+                    let mut whole = RequestBody::default();
+                    whole.update(*wire, &head, &conversation);
+                    prop_assert_eq!(body.weight(), whole.weight());
+                    prop_assert_eq!(body.messages(), conversation.messages());
                     settled = bytes[..body.settled()].to_vec();
                     apply(&mut conversation, step, &mut number);
                     at += 1;

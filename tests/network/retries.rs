@@ -243,14 +243,6 @@ fn retries_use_the_connection_that_is_there() {
 
 #[test]
 fn nobody_listening_is_a_temporary_failure_with_a_hint_on_loopback() {
-    let flux = ask().key(Api::Chat).args([
-        "--base-url",
-        "http://127.0.0.1:1/v1",
-        "-m",
-        "m",
-        "--retries",
-        "0",
-        "p",
-    ]);
+    let flux = ask().key(Api::Chat).args(["--base-url", "http://127.0.0.1:1/v1", "-m", "m", "--retries", "0", "p"]);
     let _ = flux.run().failure(75, 1).stderr_has("is the server running?");
 }
