@@ -162,7 +162,7 @@ fn every_flag_in_the_readme_exists() {
     let help: String = commands.iter().map(|words| help(words)).collect();
     let readme = readme();
     let flags = readme.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).filter(|word| word.starts_with("--"));
-    let foreign = ["--path", "--test", "--export"];
+    let foreign = ["--path", "--nocapture", "--export"];
     for flag in flags.filter(|flag| flag.bytes().any(|b| b.is_ascii_alphabetic()) && !foreign.contains(flag)) {
         assert!(help.contains(flag), "{flag} is in README.md, but not in --help");
     }
