@@ -248,15 +248,13 @@ fn recognise(head: &ReplyHead, seen: &mut Vec<u8>) -> Option<Body> {
     if media_type == "text/html" && !seen.is_empty() {
         return Some(Body::Page(Vec::new()));
     }
-    if seen.len() < MARK.len() && MARK.starts_with(seen) {
-        return None;
+    // Blank lines that keep the connection alive mean nothing, and neither do marks: however they are cut into reads.
+    let mut text = seen.trim_ascii_start();
+    while let Some(rest) = text.strip_prefix(MARK) {
+        text = rest.trim_ascii_start();
     }
-    let text = seen.strip_prefix(MARK).unwrap_or(seen);
-    let Some(first) = text.iter().find(|byte| !byte.is_ascii_whitespace()) else {
-        // Blank lines that keep the connection alive mean nothing.
-        seen.clear();
-        return None;
-    };
+    seen.drain(..seen.len() - text.len());
+    let first = seen.first().filter(|_| !MARK.starts_with(seen))?;
     Some(match first {
         b'{' | b'[' => Body::Json(Vec::new()),
         b'<' => Body::Page(Vec::new()),
