@@ -111,7 +111,7 @@ impl Http {
         let mark = self.connections.mark();
         let mut result = self.post_once(endpoint, body);
         if let Err(error) = &result {
-            // Only where nobody can have read it, a request is sent again at once.
+            // Beside the retries only where a kept connection was dead before anybody could be at work on the request.
             let is_unread = is_closed(error) && self.connections.had_died(mark);
             if is_unread && self.stop.stopped().is_none() {
                 result = self.post_once(endpoint, body);
